@@ -1,0 +1,8 @@
+"""Registers the app."""
+
+from django.apps import AppConfig
+
+
+class AiUsageConfig(AppConfig):
+    name = "apps.ai_usage"
+    label = "ai_usage"

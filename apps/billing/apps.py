@@ -1,0 +1,8 @@
+"""Registers the app."""
+
+from django.apps import AppConfig
+
+
+class BillingConfig(AppConfig):
+    name = "apps.billing"
+    label = "billing"

@@ -1,0 +1,119 @@
+"""The hash chain of a tenant's audit log: writing an entry, and finding what was tampered with."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from apps.governance.errors import AuditChainBroken
+from apps.governance.models import AuditEntry, OperatorAuditEntry
+from apps.governance.types import Actor, ActorKind
+from apps.tenancy import services as tenancy
+from apps.tenancy.selectors import current_tenant
+
+_START = bytes(32)
+# Text that comes from outside may not smuggle control characters into logs and exports.
+_CONTROL = dict.fromkeys([*range(32), 127, *range(128, 160)], " ")
+
+
+def record_audit(
+    action: str, *, actor: Actor, target_kind: str = "", target_id: object = "", details: dict[str, Any] | None = None
+) -> None:
+    """Append to the log of the tenant in force, in the caller's transaction: no change without its entry."""
+    with transaction.atomic():
+        tenancy.lock_tenant("audit")
+        last = AuditEntry.objects.order_by("-sequence").only("sequence", "hash").first()
+        entry = AuditEntry(
+            sequence=last.sequence + 1 if last else 1,
+            at=timezone.now(),
+            action=action,
+            actor_kind=actor.kind.value,
+            actor_id=actor.id,
+            actor_name=_clean(actor.name),
+            target_kind=target_kind,
+            target_id=str(target_id),
+            details=orjson.loads(orjson.dumps(details or {}, default=str)),
+            request_id=_clean(actor.request_id)[:64],
+            address=actor.address[:45],
+            previous_hash=bytes(last.hash) if last else _START,
+        )
+        entry.hash = entry_hash(entry)
+        entry.save(force_insert=True)
+    if actor.kind is ActorKind.OPERATOR:
+        _record_for_operators(action, actor, target_kind, target_id, details)
+
+
+def record_operator_audit(
+    action: str, *, actor: Actor, target_kind: str = "", target_id: object = "", details: dict[str, Any] | None = None
+) -> None:
+    """Append to the operators' own log: what concerns no single tenant. Control plane only."""
+    OperatorAuditEntry.objects.create(
+        action=action,
+        actor_id=actor.id,
+        actor_name=_clean(actor.name),
+        target_kind=target_kind,
+        target_id=str(target_id),
+        details=orjson.loads(orjson.dumps(details or {}, default=str)),
+    )
+
+
+def _record_for_operators(
+    action: str, actor: Actor, target_kind: str, target_id: object, details: dict[str, Any] | None
+) -> None:
+    OperatorAuditEntry.objects.create(
+        action=action,
+        actor_id=actor.id,
+        actor_name=_clean(actor.name),
+        tenant_id=current_tenant().id,
+        target_kind=target_kind,
+        target_id=str(target_id),
+        details=orjson.loads(orjson.dumps(details or {}, default=str)),
+    )
+
+
+def entry_hash(entry: AuditEntry) -> bytes:
+    """SHA-256 over the entry's content in canonical JSON and the hash of the entry before it."""
+    content = {
+        "sequence": entry.sequence,
+        "id": str(entry.id),
+        "at": _stamp(entry.at),
+        "action": entry.action,
+        "actor": [entry.actor_kind, entry.actor_id, entry.actor_name],
+        "target": [entry.target_kind, entry.target_id],
+        "details": entry.details,
+        "request_id": entry.request_id,
+        "address": entry.address,
+    }
+    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(bytes(entry.previous_hash) + body).digest()
+
+
+def verify_chain() -> int:
+    """Check the whole log of the tenant in force; the number of entries, or AuditChainBroken with the place."""
+    expected_hash, expected_sequence, count = _START, 1, 0
+    for entry in _entries():
+        if entry.sequence != expected_sequence:
+            raise AuditChainBroken(expected_sequence, "entries are missing")
+        if bytes(entry.previous_hash) != expected_hash:
+            raise AuditChainBroken(entry.sequence, "it does not follow the entry before it")
+        if entry_hash(entry) != bytes(entry.hash):
+            raise AuditChainBroken(entry.sequence, "its content was changed")
+        expected_hash, expected_sequence, count = bytes(entry.hash), entry.sequence + 1, count + 1
+    return count
+
+
+def _entries() -> Iterator[AuditEntry]:
+    yield from AuditEntry.objects.order_by("sequence").iterator(chunk_size=2000)
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
+
+
+def _clean(text: str) -> str:
+    return text.translate(_CONTROL)[:200]
+

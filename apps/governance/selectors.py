@@ -1,0 +1,51 @@
+"""Reading what the tenant in force may use, its budgets and its audit log."""
+
+from apps.governance.models import AuditEntry, Budget
+from apps.governance.models import Entitlements as EntitlementsRow
+from apps.governance.types import NOTHING_BOUGHT, AuditRecord, Entitlements, TenantBudget
+
+
+def entitlements() -> Entitlements:
+    """What the tenant in force may use now; NOTHING_BOUGHT where nothing was published yet."""
+    row = EntitlementsRow.objects.filter(pk=1).first()
+    return Entitlements.from_json(row.snapshot) if row else NOTHING_BOUGHT
+
+
+def limit(name: str) -> int | None:
+    """One whole-number limit of the tenant in force; None where it has none."""
+    return entitlements().limit(name)
+
+
+def has_feature(name: str) -> bool:
+    """Whether the tenant in force may use a feature."""
+    return bool(entitlements().features.get(name, False))
+
+
+def budgets() -> list[TenantBudget]:
+    """The budgets the tenant set itself, oldest first."""
+    return [
+        TenantBudget(
+            id=row.id,
+            level=row.level,
+            subject_id=row.subject_id,
+            unit=row.unit,
+            window=row.window,
+            amount=row.amount,
+            hard=row.hard,
+            alert_at=tuple(row.alert_at),
+        )
+        for row in Budget.objects.order_by("created_at")
+    ]
+
+
+def audit_log(*, before: int | None = None, action: str = "", limit: int = 50) -> list[AuditRecord]:
+    """Newest entries first, before a sequence number, optionally of one action or `area.` prefix."""
+    rows = AuditEntry.objects.order_by("-sequence")
+    if before is not None:
+        rows = rows.filter(sequence__lt=before)
+    if action:
+        rows = rows.filter(action__startswith=action)
+    return [
+        AuditRecord(**{name: getattr(row, name) for name in AuditRecord.__dataclass_fields__})
+        for row in rows[:limit]
+    ]

@@ -1,0 +1,64 @@
+"""Everything that changes what a tenant may do, and the entries that say who did."""
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from apps.governance.announcing import announce_change as announce_change
+from apps.governance.audit import record_audit as record_audit
+from apps.governance.audit import record_operator_audit as record_operator_audit
+from apps.governance.audit import verify_chain as verify_chain
+from apps.governance.models import Entitlements as EntitlementsRow
+from apps.governance.types import Actor, Entitlements
+from apps.tenancy import services as tenancy
+from apps.tenancy.types import TenantRef
+
+
+@transaction.atomic
+def publish_entitlements(entitlements: Entitlements, *, actor: Actor) -> None:
+    """Make this what the tenant in force may use, from the next request on, on every process. Control plane."""
+    row = EntitlementsRow.objects.select_for_update().filter(pk=1).first()
+    stored = entitlements.to_json()
+    if row is None:
+        EntitlementsRow.objects.create(snapshot=stored)
+    elif row.snapshot == stored:
+        return
+    else:
+        row.version += 1
+        row.snapshot = stored
+        row.save()
+    record_audit(
+        "entitlements.published",
+        actor=actor,
+        target_kind="plan",
+        target_id=entitlements.plan,
+        details={"standing": entitlements.standing.value, "plan_version": entitlements.plan_version},
+    )
+    announce_change()
+
+
+def suspend_tenant(tenant: TenantRef, *, reason: str, actor: Actor) -> TenantRef:
+    """Refuse the tenant's calls and changes from the next request on; its people still sign in and read."""
+    with tenancy.in_tenant(tenant), transaction.atomic():
+        suspended = tenancy.set_suspended(tenant, reason=reason)
+        record_audit("tenant.suspended", actor=actor, target_kind="tenant", target_id=tenant.id, details={"reason": reason})
+        announce_change()
+    return suspended
+
+
+def resume_tenant(tenant: TenantRef, *, reason: str, actor: Actor) -> TenantRef:
+    """Serve a suspended tenant again from the next request on."""
+    with tenancy.in_tenant(tenant), transaction.atomic():
+        resumed = tenancy.set_resumed(tenant)
+        record_audit("tenant.resumed", actor=actor, target_kind="tenant", target_id=tenant.id, details={"reason": reason})
+        announce_change()
+    return resumed
+
+
+def delete_tenant(tenant: TenantRef, *, reason: str, grace: timedelta, actor: Actor) -> TenantRef:
+    """Stop serving the tenant at once and erase its data when the grace time has passed."""
+    with tenancy.in_tenant(tenant), transaction.atomic():
+        record_audit("tenant.deletion_requested", actor=actor, target_kind="tenant", target_id=tenant.id, details={"reason": reason})
+        deleting = tenancy.set_deleting(tenant, grace=grace)
+        announce_change()
+    return deleting

@@ -1,0 +1,1 @@
+"""Members and operators: accounts, roles, sessions and how they sign in."""

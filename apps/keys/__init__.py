@@ -1,0 +1,1 @@
+"""API keys and service accounts: issue, authenticate, rotate, revoke, introspect."""

@@ -1,0 +1,1 @@
+"""Tenants and their hosts, their schemas from creation to erasure, and the tenant in force."""
