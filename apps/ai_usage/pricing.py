@@ -135,8 +135,8 @@ def rate_after_call(
         return rated if anomaly is None else replace(rated, anomaly=anomaly)
     except Unpriced as error:
         anomaly = anomaly or f"unpriced: {error.missing}"
-    priced_for_size = quantities.total_input >= tariff.bands[0].context_min
-    band = tariff.band(quantities.total_input) if priced_for_size else tariff.bands[0]
+    smallest = tariff.bands[0]
+    band = tariff.band(quantities.total_input) if smallest.covers(quantities.total_input) else smallest
     any_token = band.dearest(DISJOINT_CLASSES[:-1])
     lines: list[Line] = []
     unpriced: list[QuantityClass] = []

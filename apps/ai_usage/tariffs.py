@@ -13,7 +13,7 @@ from apps import money
 from apps.ai_usage.quantities import DISJOINT_CLASSES, INPUT_CLASSES, OUTPUT_SIDE, QuantityClass
 from apps.errors import DomainError
 
-STANDARD_TIER: Final = "standard"
+STANDARD_TIER: Final = "default"  # what OpenAI calls it; Anthropic's "standard" is the same
 ANY_REGION: Final = ""
 
 
@@ -59,7 +59,8 @@ class Rate:
     service_tier: str = STANDARD_TIER
     mode: Mode = Mode.REALTIME
     region: str = ANY_REGION
-    # For calls with at least this many input tokens in all. A provider's "more than 272,000" is 272,001.
+    # For calls with more input tokens in all than this; 0 is for every size. A provider's "from 128,000 on"
+    # is 127,999.
     context_min: int = 0
     currency: str = "USD"
     source: str = ""
@@ -109,6 +110,10 @@ class Band:
         object.__setattr__(self, "dearest_input", self.dearest(INPUT_CLASSES))
         object.__setattr__(self, "dearest_output", self.dearest(OUTPUT_SIDE))
 
+    def covers(self, input_tokens: int) -> bool:
+        """Whether a call of this size is large enough for the band."""
+        return input_tokens > self.context_min or not self.context_min
+
     def dearest(
         self, classes: Iterable[QuantityClass], of: Literal["cost", "price"] = "price"
     ) -> CompiledRate | None:
@@ -129,15 +134,14 @@ class Tariff:
 
     def band(self, input_tokens: int) -> Band:
         """The band that prices a call of this size, all of it."""
-        bands = self.bands
-        for band in reversed(bands):
-            if input_tokens >= band.context_min:
+        for band in reversed(self.bands):
+            if band.covers(input_tokens):
                 return band
         raise self.unpriced(f"calls of {input_tokens} input tokens")
 
     def reachable(self, input_tokens: int) -> list[Band]:
         """Every band that a call of at most this size may fall in."""
-        bands = [band for band in self.bands if band.context_min <= input_tokens]
+        bands = [band for band in self.bands if band.covers(input_tokens)]
         if not bands:
             raise self.unpriced(f"calls of {input_tokens} input tokens")
         return bands
