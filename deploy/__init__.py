@@ -1,0 +1,1 @@
+"""How Lockstep is run: on one machine (local), in a container, on Kubernetes."""

@@ -1,0 +1,1 @@
+"""Everything `make up` and `make test` start by themselves: services, simulators and their supervisor."""
