@@ -1,7 +1,9 @@
 """Providers, routes and the price book in `public`; calls, attempts and the ledger in each tenant's schema."""
 
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -110,6 +112,8 @@ class CostRate(models.Model):
     mode = models.CharField(max_length=8, default="realtime")  # realtime | batch
     region = models.CharField(max_length=20, blank=True, default="")
     cost_per_million = models.DecimalField(**_RATE)
+    # Sold at this on every price list, whatever the plan's markup. None: cost plus the markup.
+    fixed_price_per_million = models.DecimalField(**_RATE, null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True, blank=True)
@@ -121,18 +125,28 @@ class CostRate(models.Model):
             models.CheckConstraint(
                 name="ai_usage_costrate_not_negative", condition=Q(cost_per_million__gte=0)
             ),
-            models.UniqueConstraint(
-                fields=[
-                    "provider",
-                    "model",
-                    "quantity_class",
-                    "service_tier",
-                    "context_min",
-                    "mode",
-                    "region",
-                    "valid_from",
+            models.CheckConstraint(
+                name="ai_usage_costrate_fixed_price_not_negative", condition=Q(fixed_price_per_million__gte=0)
+            ),
+            models.CheckConstraint(
+                name="ai_usage_costrate_ends_after_start", condition=Q(valid_to=None) | Q(valid_to__gt=F("valid_from"))
+            ),
+            # At every instant at most one rate prices a unit.
+            ExclusionConstraint(
+                name="ai_usage_costrate_no_overlap",
+                expressions=[
+                    ("provider", RangeOperators.EQUAL),
+                    ("model", RangeOperators.EQUAL),
+                    ("quantity_class", RangeOperators.EQUAL),
+                    ("service_tier", RangeOperators.EQUAL),
+                    ("context_min", RangeOperators.EQUAL),
+                    ("mode", RangeOperators.EQUAL),
+                    ("region", RangeOperators.EQUAL),
+                    (
+                        Func(F("valid_from"), F("valid_to"), RangeBoundary(), function="TSTZRANGE"),
+                        RangeOperators.OVERLAPS,
+                    ),
                 ],
-                name="ai_usage_costrate_once",
             ),
         ]
 
@@ -281,7 +295,8 @@ class UsageHourly(models.Model):
     provider = models.CharField(max_length=60)
     served_model = models.CharField(max_length=120)
     quantity_class = models.CharField(max_length=20)
-    rate_id = models.UUIDField()
+    rate_id = models.UUIDField()  # the cost row
+    price_id = models.UUIDField()  # the price row: a cost row sells at different prices on different plans
     currency = models.CharField(max_length=3)
     quantity = models.BigIntegerField(default=0)
     cost = models.DecimalField(**_MONEY, default=0)
@@ -300,6 +315,7 @@ class UsageHourly(models.Model):
                     "served_model",
                     "quantity_class",
                     "rate_id",
+                    "price_id",
                     "currency",
                 ],
                 nulls_distinct=False,

@@ -1,1 +1,0 @@
-"""Plans, subscriptions, periods and invoices."""
