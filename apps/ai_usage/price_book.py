@@ -82,12 +82,11 @@ class PriceBook:
             found = self._at((provider, name, service_tier, mode, region), at)
             if found is not None:
                 return Served(found, None)
-        known = [one for name in {*names, target_model} for one in self.tariffs(provider, name, at)]
-        if not known:
-            raise Unpriced(provider, target_model, f"anything on {at:%Y-%m-%d}")
-        dearest = max(known, key=_dearness)
-        served = " ".join(filter(None, (served_model or target_model, service_tier, mode, region)))
-        return Served(dearest, f"unpriced: {served}; priced as {' '.join(filter(None, dearest.key[1:]))}")
+        for candidates, anomaly in ((names, "unpriced_tier"), ((target_model,), "unpriced_model")):
+            known = [one for name in candidates for one in self.tariffs(provider, name, at)]
+            if known:
+                return Served(max(known, key=_dearness), anomaly)
+        raise Unpriced(provider, target_model, f"anything on {at:%Y-%m-%d}")
 
     def _at(self, key: tuple[str, str, str, Mode, str], at: datetime) -> Tariff | None:
         timeline = self._timelines.get(key)
