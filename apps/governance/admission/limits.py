@@ -1,0 +1,114 @@
+"""The limits on one key, arranged for asking many times."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from apps.governance.admission.resp import pack_inner
+from apps.governance.admission.types import BudgetWindow, Kind, Level, Limit
+
+_SUBJECTS = {Level.TENANT: "t", Level.OWNER: "o", Level.KEY: "k"}
+_FOREVER = 2**53 - 1
+_DAY_MS = 86_400_000
+_SOFT, _ESTIMATE = 1, 2
+
+
+def prefix_of(tenant_id: UUID) -> str:
+    """What every key of a tenant begins with. The braces make a cluster keep them in one slot."""
+    return f"lockstep:{{{tenant_id.hex}}}"
+
+
+def subject_of(limit: Limit) -> str:
+    """The part of a key in Valkey that says whom a limit is on."""
+    level = _SUBJECTS[limit.level]
+    return f"{level}:{limit.subject}" if limit.subject else level
+
+
+@dataclass(slots=True)
+class CompiledLimits:
+    """A LimitSet in the windows of one moment: its share of the admit script's arguments, encoded once."""
+
+    start_ms: int
+    end_ms: int
+    budgets: tuple[BudgetWindow, ...]
+    counters: tuple[str, ...]  # of the budgets, in their order
+    windows: dict[int, BudgetWindow]  # the budgets by the place of their limit, from 1
+    tail: bytes
+    tail_count: int
+    keep_until_ms: int
+    heads: dict[str, bytes] = field(default_factory=dict)
+
+
+class LimitSet:
+    """Every limit that applies to the calls of one key, tenant's first. Build it once per snapshot and keep
+    it.
+
+    `owner` and `key` identify the caller also when no limit is on them.
+    """
+
+    __slots__ = (
+        "_compiled",
+        "_rows",
+        "has_budgets",
+        "has_hard_budgets",
+        "key",
+        "limits",
+        "owner",
+        "prefix",
+        "slots",
+        "tenant",
+    )
+
+    def __init__(self, tenant_id: UUID, limits: Iterable[Limit], *, owner: str = "", key: str = "") -> None:
+        self.tenant = tenant_id.hex
+        self.prefix = prefix_of(tenant_id)
+        self.owner = owner
+        self.key = key
+        self.limits: tuple[Limit, ...] = tuple(sorted(limits, key=lambda limit: limit.level))
+        for limit in self.limits:
+            whose = {Level.TENANT: "", Level.OWNER: owner, Level.KEY: key}[limit.level]
+            if limit.subject != whose:
+                raise ValueError(
+                    f"{limit.name} is on {limit.subject!r}, but these are the limits of {whose!r}."
+                )
+        names = {limit.name for limit in self.limits}
+        if len(names) != len(self.limits):
+            raise ValueError("Two limits of one key have the same name.")
+        self.has_budgets = any(limit.kind is Kind.BUDGET for limit in self.limits)
+        self.has_hard_budgets = any(limit.kind is Kind.BUDGET and not limit.soft for limit in self.limits)
+        self.slots = tuple(_counter(limit) for limit in self.limits if limit.kind is Kind.CONCURRENCY)
+        self._compiled: CompiledLimits | None = None
+
+    def at(self, now_ms: int) -> CompiledLimits:
+        """The limits in the windows that `now_ms` is in."""
+        compiled = self._compiled
+        if compiled is None or not compiled.start_ms <= now_ms < compiled.end_ms:
+            compiled = self._compiled = self._compile(now_ms)
+        return compiled
+
+    def _compile(self, now_ms: int) -> CompiledLimits:
+        start, end, keep_until = 0, _FOREVER, 0
+        windows: dict[int, BudgetWindow] = {}
+        words: list[Any] = []
+        for place, limit in enumerate(self.limits, start=1):
+            counter, third, flags = _counter(limit), limit.period_ms, _SOFT if limit.soft else 0
+            if limit.window is not None:
+                label, opens, closes = limit.window.bounds(now_ms)
+                counter = f"{counter}:{label}"
+                windows[place] = BudgetWindow(limit, counter, opens, closes)
+                start, end = max(start, opens), min(end, closes or _FOREVER)
+                keep_until = max(keep_until, (closes or now_ms + 38 * _DAY_MS) + 2 * _DAY_MS)
+                third = closes
+                flags |= _ESTIMATE if limit.reserve_estimate else 0
+            words += [int(limit.kind), counter, limit.limit, third, limit.since_ms, flags]
+        words = [int(self.has_budgets), start, end, self.owner, self.key, *words]
+        budgets = tuple(windows.values())
+        counters = tuple(window.counter for window in budgets)
+        return CompiledLimits(
+            start, end, budgets, counters, windows, pack_inner(tuple(words)), len(words), keep_until
+        )
+
+
+def _counter(limit: Limit) -> str:
+    return f"{subject_of(limit)}:{limit.name.partition('.')[2]}"

@@ -1,0 +1,35 @@
+"""The Lua scripts as loaded from their files."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "scripts"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's text and the SHA-1 under which Valkey knows it."""
+
+    name: str
+    source: str
+    sha: str
+
+
+def load(name: str) -> Script:
+    """Read `scripts/<name>.lua`, with the prelude that every script shares in front of it."""
+    source = (_FOLDER / "prelude.lua").read_text() + (_FOLDER / f"{name}.lua").read_text()
+    # Valkey names a script by its SHA-1; nothing is secured by it.
+    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+ADMIT = load("admit")
+SETTLE = load("settle")
+SEED = load("seed")
+REGISTER = load("register")
+EXTEND = load("extend")
+CHANGE = load("change")
+INVALIDATE = load("invalidate")
+BEAT = load("beat")
+
+ALL = (ADMIT, SETTLE, SEED, REGISTER, EXTEND, CHANGE, INVALIDATE, BEAT)

@@ -1,0 +1,19 @@
+-- Keep a lease for longer. Answers its new expiry, or 0 if it has ended.
+-- ARGV: clock, lease, milliseconds from now.
+local now, lease = clock(ARGV[1]), ARGV[2]
+local key = prefix .. ':l:' .. lease
+local record = call('GET', key)
+if not is_live(record) then return 0 end
+
+local expiry = now + ARGV[3]
+local holds = cmsgpack.unpack(record)
+if #holds[4] > 0 then
+  call('ZADD', prefix .. ':leases', format('%.0f', expiry), lease)
+else
+  call('PEXPIRE', key, ARGV[3] + 60000)
+end
+for _, slot in ipairs(holds[5]) do
+  call('ZADD', prefix .. ':c:' .. slot, format('%.0f', expiry), lease)
+  call('PEXPIRE', prefix .. ':c:' .. slot, DAY)
+end
+return expiry

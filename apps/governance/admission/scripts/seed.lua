@@ -1,0 +1,53 @@
+-- Set what was spent, as read from the ledger, on counters that lack it.
+-- KEYS: tenant prefix, generation. ARGV: generation, clock, number of budgets, then for each: name, token, spent,
+--       window start, window end, trusted since, subject; then of the open leases that the same reading of the ledger
+--       counted: lease, amount.
+local now, count = clock(ARGV[2]), tonumber(ARGV[3])
+if call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+
+local committed = {}
+for i = 4 + count * 7, #ARGV, 2 do committed[ARGV[i]] = tonumber(ARGV[i + 1]) end
+
+local seeded, accepted = {}, 0
+for i = 4, 3 + count * 7, 7 do
+  local counter = prefix .. ':b:' .. ARGV[i]
+  local fields = call('HMGET', counter, 's', 'k')
+  -- Another process was first, or a settlement made this reading doubtful: then it is not used.
+  if not fields[1] and fields[2] == ARGV[i + 1] then
+    local spent = tonumber(ARGV[i + 2])
+    local late = call('HGETALL', counter .. ':late')
+    for j = 1, #late, 2 do spent = spent + late[j + 1] - (committed[late[j]] or 0) end
+    local since = tonumber(ARGV[i + 5])
+    call('HSET', counter, 's', format('%.0f', spent), 'f', format('%.0f', since > now and since or now))
+    call('HDEL', counter, 'k')
+    call('DEL', counter .. ':late')
+    call('PEXPIRE', counter, counter_ttl(tonumber(ARGV[i + 4]), now))
+    local fresh = prefix .. ':new:' .. ARGV[i + 6]
+    call('ZREMRANGEBYSCORE', fresh, '-inf', format('%.0f', now - DAY))
+    call('ZADD', fresh, format('%.0f', now), ARGV[i + 3] .. ' ' .. ARGV[i])
+    call('PEXPIRE', fresh, DAY)
+    seeded[ARGV[i]] = counter
+    accepted = accepted + 1
+  end
+end
+
+-- An open lease whose event is in the ledger is in `spent` now; its settlement adds only what came after.
+for lease, amount in pairs(committed) do
+  local key = prefix .. ':l:' .. lease
+  local record = call('GET', key)
+  if is_live(record) then
+    local holds = cmsgpack.unpack(record)
+    local budgets, changed = holds[4], false
+    for i = 1, #budgets, 3 do
+      local counter, hold, before = seeded[budgets[i]], budgets[i + 1], budgets[i + 2]
+      if counter and before ~= amount then
+        local reserved = tonumber(call('HGET', counter, 'r') or 0)
+        reserved = reserved - math.max(0, hold - before) + math.max(0, hold - amount)
+        call('HSET', counter, 'r', format('%.0f', math.max(0, reserved)))
+        budgets[i + 2], changed = amount, true
+      end
+    end
+    if changed then call('SET', key, cmsgpack.pack(holds), 'KEEPTTL') end
+  end
+end
+return accepted

@@ -1,0 +1,77 @@
+-- End a lease once: give back what it holds, and count what was really used.
+-- ARGV: mode (S settle by its owner, O resolve for an owner that is gone, R release unused), clock, lease,
+--       amount, tokens (-1: leave the estimate), then the budgets it holds as far as the caller knows.
+local SETTLED, ALREADY, UNKNOWN = 1, 2, 3
+local KEEP = 120000  -- how long the end of a lease is remembered; a later repeat only costs a question to the ledger
+local mode, now, lease = ARGV[1], clock(ARGV[2]), ARGV[3]
+local amount, tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
+local key = prefix .. ':l:' .. lease
+
+local record = call('GET', key)
+if not is_live(record) then
+  if record and (mode ~= 'S' or record == 'S' or tonumber(string.sub(record, 2)) == amount) then return {ALREADY} end
+  if mode == 'S' then
+    -- The lease ended without its owner, or was lost. Its amount is in the ledger; whether the counters have it
+    -- cannot be told from here, so they are asked for anew.
+    for i = 6, #ARGV do invalidate(ARGV[i]) end
+    call('SET', key, 'S', 'PX', KEEP)
+  end
+  return {UNKNOWN}
+end
+
+local admitted, owner, api_key, budgets, slots, buckets = unpack(cmsgpack.unpack(record))
+local answer = {SETTLED}
+for i = 1, #budgets, 3 do
+  local hold, counted = budgets[i + 1], budgets[i + 2]
+  local counter = prefix .. ':b:' .. budgets[i]
+  local fields = call('HMGET', counter, 's', 'r', 'k')
+  local spent, reserved = tonumber(fields[1]), tonumber(fields[2])
+  local n = #answer
+  answer[n + 1], answer[n + 2] = -1, 0
+  if reserved then
+    reserved = reserved - (hold > counted and hold - counted or 0)
+    if reserved < 0 then reserved = 0 end
+    if spent then
+      local added = amount - counted  -- counted: what a seeding found of it in the ledger already
+      spent = spent + added
+      call('HSET', counter, 'r', format('%.0f', reserved), 's', format('%.0f', spent))
+      answer[n + 1], answer[n + 2] = spent, added
+    else
+      call('HSET', counter, 'r', format('%.0f', reserved))
+      if fields[3] then
+        -- The seeding under way read the ledger before or after this amount was committed; it knows which.
+        call('HSET', counter .. ':late', lease, format('%.0f', amount))
+        call('PEXPIRE', counter .. ':late', 40 * DAY)
+      end
+    end
+  end
+end
+if #budgets > 0 then call('ZREM', prefix .. ':leases', lease) end
+for i = 1, #slots do call('ZREM', prefix .. ':c:' .. slots[i], lease) end
+
+if tokens >= 0 then
+  for i = 1, #buckets, 4 do
+    local correction = tokens - buckets[i + 1]
+    if correction ~= 0 then
+      local bucket, limit = prefix .. ':r:' .. buckets[i], tonumber(buckets[i + 2])
+      set_fill(bucket, fill(bucket, limit, now) + correction * buckets[i + 3], limit, now)
+    end
+  end
+end
+
+if amount > 0 then
+  -- Budgets seeded since this lease was admitted that it doesn't hold: set up while it was under way. The ledger
+  -- counts it in them, their counters do not.
+  for _, subject in ipairs({'t', 'o:' .. owner, 'k:' .. api_key}) do
+    local seeded = call('ZRANGEBYSCORE', prefix .. ':new:' .. subject, format('%.0f', admitted), '+inf')
+    for _, entry in ipairs(seeded) do
+      local start, budget = string.match(entry, '^(%d+) (.*)$')
+      local is_held = admitted < tonumber(start)
+      for i = 1, #budgets, 3 do is_held = is_held or budgets[i] == budget end
+      if not is_held then invalidate(budget) end
+    end
+  end
+end
+
+call('SET', key, mode == 'S' and 'S' or format('O%.0f', amount), 'PX', KEEP)
+return answer
