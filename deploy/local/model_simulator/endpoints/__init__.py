@@ -1,0 +1,1 @@
+"""The simulated endpoints: each module reads its requests and renders its answers."""
