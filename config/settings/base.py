@@ -31,7 +31,6 @@ SHARED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
@@ -48,7 +47,6 @@ TENANT_APPS = [
     "apps.keys",
     "apps.ai_usage",
     "apps.billing",
-    "django.contrib.sessions",
     "allauth",
     "allauth.account",
 ]

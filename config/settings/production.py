@@ -10,8 +10,9 @@ BASE_DOMAIN = env.text("BASE_DOMAIN")
 OPERATOR_HOSTS = env.listing("OPERATOR_HOSTS")
 SHARED_HOSTS = env.listing("SHARED_HOSTS")
 
-SESSION_COOKIE_NAME = "__Host-sid"
-CSRF_COOKIE_NAME = "__Host-csrf"
+# The browser itself refuses a `__Host-` cookie that a sibling host tries to set.
+SESSION_COOKIE_NAME = "__Host-operator-sid" if LOCKSTEP_PLANE == "control" else "__Host-sid"  # noqa: F405
+CSRF_COOKIE_NAME = "__Host-operator-csrf" if LOCKSTEP_PLANE == "control" else "__Host-csrf"  # noqa: F405
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 SECURE_HSTS_SECONDS = 365 * 24 * 3600

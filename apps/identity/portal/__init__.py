@@ -1,0 +1,1 @@
+"""Pages of the tenant's host about people: members, own profile and sessions, sign-in."""
