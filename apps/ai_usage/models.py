@@ -370,3 +370,13 @@ class BackgroundResponse(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["expires_at"], name="ai_usage_background_expiry")]
+
+
+class CatalogueVersion(models.Model):
+    """One row that any change of the catalogue's tables replaces, by trigger: processes compare it, nobody forgets it."""
+
+    schema = "public"
+    tenant_plane = "SELECT"
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    version = models.UUIDField(default=uuid7)
