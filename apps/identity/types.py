@@ -1,12 +1,13 @@
 """What other apps and templates hold of people."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from apps.identity.roles import SCOPES as SCOPES
 from apps.identity.roles import Role as Role
-from apps.identity.roles import scopes_of
+from apps.identity.roles import scopes_of as scopes_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -48,6 +49,15 @@ class Member:
 
     def __str__(self) -> str:
         return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invited person and the link that lets them in: a secret, shown to the inviter once."""
+
+    member: Member
+    link: str = field(repr=False)
+    mailed: bool  # False: mail could not be sent, so the inviter passes the link on
 
 
 @dataclass(frozen=True, slots=True)
