@@ -24,7 +24,8 @@ def address_behind_proxies(peer: str, forwarded: str, proxies: int) -> str:
     """
     seen = [part.strip() for part in forwarded.split(",") if part.strip()] if proxies else []
     seen.append(peer)
-    # Fewer entries than proxies: the request went around one of ours, and what it says was the client's to write.
+    # Fewer entries than proxies: the request went around one of ours, and what it says was the client's to
+    # write.
     claimed = seen[-1 - proxies] if len(seen) > proxies else peer
     return _normal(claimed) or _normal(peer)
 

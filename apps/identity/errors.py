@@ -65,6 +65,16 @@ class InvalidEmail(DomainError):
         super().__init__(f"{email!r} is not an e-mail address.")
 
 
+class InvitationTaken(DomainError):
+    status = 409
+    code = "invitation_taken"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "They have chosen a password already. If it is forgotten, the sign-in page sends them a link."
+        )
+
+
 class OperatorExists(DomainError):
     status = 409
     code = "operator_exists"

@@ -3,6 +3,8 @@
 from apps.identity.access import open_view as open_view
 from apps.identity.access import portal_view as portal_view
 from apps.identity.access import refusal as refusal
+from apps.identity.invitations import invite_again as invite_again
+from apps.identity.invitations import invite_member as invite_member
 from apps.identity.members import change_role as change_role
 from apps.identity.members import create_member as create_member
 from apps.identity.members import deactivate_member as deactivate_member

@@ -1,0 +1,46 @@
+"""The portal's side navigation: which rooms there are, and what one must hold to see each."""
+
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from apps.identity.types import Member
+
+# Group → (label, URL name, icon, scope). The order is the order on the page.
+ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
+    "": [
+        ("Overview", "ai_usage:overview", "overview", "usage:read"),
+        ("Usage", "ai_usage:usage", "usage", "usage:read"),
+        ("Calls", "ai_usage:calls", "calls", "calls:read"),
+    ],
+    "Access": [
+        ("API keys", "keys:list", "keys", "keys:read"),
+        ("Members", "identity:members", "members", "members:read"),
+    ],
+    "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],
+}
+
+
+def navigation(member: Member, path: str) -> list[dict[str, Any]]:
+    """The rooms this member may enter; the one that `path` is in is marked."""
+    groups = []
+    for label, rooms in ROOMS.items():
+        entries = [
+            {"label": name, "url": url, "icon": icon, "current": _is_in(path, url)}
+            for name, url_name, icon, scope in rooms
+            if scope in member.scopes and (url := _url(url_name))
+        ]
+        if entries:
+            groups.append({"label": label, "entries": entries})
+    return groups
+
+
+def _is_in(path: str, url: str) -> bool:
+    return path == url if url == "/" else path.startswith(url)
+
+
+def _url(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
