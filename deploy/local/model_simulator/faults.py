@@ -78,7 +78,10 @@ class Rule:
 
 def _fits(name: str, wanted: Any, occasion: Occasion) -> bool:
     if name == "header":
-        return all(fnmatchcase(occasion.headers.get(key, ""), str(value)) for key, value in wanted.items())
+        return all(
+            key in occasion.headers and fnmatchcase(occasion.headers[key], str(value))
+            for key, value in wanted.items()
+        )
     if name == "stream":
         return occasion.stream is bool(wanted)
     found = getattr(occasion, name)

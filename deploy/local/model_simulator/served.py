@@ -43,6 +43,7 @@ class Entry:
     api_key: str
     user: str | None
     client_request_id: str | None
+    idempotency_key: str | None
     stream: bool
     service_tier: str
     rule: str | None = None
@@ -94,6 +95,7 @@ class Entry:
             "api_key_last4": self.api_key[-4:],
             "user": self.user,
             "client_request_id": self.client_request_id,
+            "idempotency_key": self.idempotency_key,
             "stream": self.stream,
             "service_tier": self.service_tier,
             "rule": self.rule,

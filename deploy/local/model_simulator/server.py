@@ -125,6 +125,7 @@ class Simulator:
                 api_key="",
                 user=None,
                 client_request_id=request.headers.get("x-client-request-id"),
+                idempotency_key=request.headers.get("idempotency-key"),
                 stream=False,
                 service_tier="",
             )

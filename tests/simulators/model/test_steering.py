@@ -67,6 +67,17 @@ def test_a_rule_is_matched_by_what_the_request_is(
     assert chat(openai_client) == expected
 
 
+def test_a_rule_without_effect_counts_what_arrives(
+    openai_client: openai.OpenAI, simulator: SimulatorControl
+) -> None:
+    simulator.add_fault({}, match={"header": {"x-secret": "*"}})
+    simulator.add_fault({}, match={"header": {"authorization": "Bearer *"}})
+
+    assert chat(openai_client) == 200
+
+    assert [rule["matched"] for rule in simulator.faults()] == [0, 1]
+
+
 def test_chance_is_reproducible(openai_client: openai.OpenAI, simulator: SimulatorControl) -> None:
     def outcomes() -> list[int]:
         simulator.reset()
