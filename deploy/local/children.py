@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.postgres import PostgresServer
-from deploy.local.probes import answers_http, has_logged, says_yes
+from deploy.local.probes import answers_http, says_yes
 from deploy.local.program import NO_LINE, Program
 from deploy.local.roles import DatabaseUrls
 from deploy.local.secret_store import Secrets
@@ -38,7 +38,7 @@ def lockstep_environment(
     if settings.simulates_stripe:
         environment |= {
             "STRIPE_API_BASE": settings.urls["stripe_double"],
-            "STRIPE_SECRET_KEY": "sk_test_stripe_double",
+            "STRIPE_SECRET_KEY": "sk_test_lockstepStripeDouble000000",
             "STRIPE_WEBHOOK_SECRETS": secrets.stripe_webhook_secret,
         }
     return environment
@@ -113,7 +113,7 @@ class Children:
             "beat",
             *("-m", "celery", "-A", "config", "beat", "--schedule", str(schedule), "--pidfile", ""),
             plane="control",
-            ready=has_logged(r"beat: Starting"),
+            ready_line=re.compile(r"beat: Starting"),
         )
 
     def _simulator(self, name: str) -> Program:
@@ -156,7 +156,7 @@ class Children:
             # Asking the other workers for their state would delay each start by a second, for nothing we use.
             *("-n", f"{node}@%h", "--without-mingle", "--without-gossip"),
             plane=plane,
-            ready=has_logged(rf"{node}@\S+ ready\."),
+            ready_line=re.compile(rf"{node}@\S+ ready\."),
         )
 
     def _python(self, name: str, *arguments: str, plane: str, **options: object) -> Program:

@@ -57,8 +57,9 @@ def _make_environment() -> None:
 def _install(lock_file: Path, purpose: str) -> None:
     count = sum("==" in line for line in lock_file.read_text().splitlines())
     print(f"Installing {count} packages into .venv (once per lock file) …", flush=True)
-    options = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", lock_file]
+    options: list[str | Path] = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", lock_file]
     uv = shutil.which("uv")
+    command: list[str | Path]
     if uv:
         command = [uv, "pip", "install", "--python", PYTHON, *options]
     else:

@@ -11,7 +11,6 @@ from importlib import metadata, util
 from pathlib import Path
 
 import psycopg
-from psycopg import errors
 
 from deploy.local.errors import LocalServiceError
 from deploy.local.launch import launched
@@ -57,6 +56,8 @@ class PostgresServer:
     port: int
     superuser_password: str = field(repr=False)
     durable: bool = True
+    # How long a previous server may take to leave the data, in seconds.
+    patience: float = 15
 
     name = "postgres"
     # Fast shutdown: connections are closed, the data is written, the next start needs no recovery.
@@ -72,7 +73,7 @@ class PostgresServer:
         _program("postgres")
         if self.directory.exists() and any(self.directory.iterdir()):
             self._check_data()
-            wait_for_previous_postmaster(self.directory)
+            wait_for_previous_postmaster(self.directory, seconds=self.patience)
         else:
             self._create_data()
 
@@ -92,13 +93,14 @@ class PostgresServer:
         """Whether it answers queries (it accepts connections already while it recovers)."""
         try:
             psycopg.connect(self.url(), connect_timeout=2).close()
-        except (errors.InvalidPassword, errors.InvalidAuthorizationSpecification):
+        except psycopg.OperationalError as error:
+            # A refused connection has no error code, but this server speaks English (see initdb below).
+            if "password authentication failed" not in str(error):
+                return False
             raise LocalServiceError(
                 f"PostgreSQL does not accept the password in secrets.json for the data in {self.directory}: "
                 "they are not from the same home. Put the right file back, or delete the data: `make reset`."
             ) from None
-        except psycopg.OperationalError:
-            return False
         return True
 
     def _check_data(self) -> None:

@@ -6,7 +6,7 @@ from deploy.local.errors import LocalServiceError
 from deploy.local.processes import command_line, wait_until
 
 
-def wait_for_previous_postmaster(data: Path, *, seconds: float = 15) -> None:
+def wait_for_previous_postmaster(data: Path, *, seconds: float) -> None:
     """Return when no server uses `data`; remove the mark that a killed one left behind.
 
     PostgreSQL trusts the process number in `postmaster.pid`. After a power cut another process may have it,

@@ -31,7 +31,9 @@ class Program:
     name: str
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(repr=False)
+    # Ready when the probe says so and a line of its output has matched; each only where given.
     ready: Probe | None = None
+    ready_line: re.Pattern[str] | None = None
     directory: Path | None = None
     user: SystemUser | None = None
     stop_signal: signal.Signals = signal.SIGTERM
@@ -56,7 +58,8 @@ class Running:
         self.captured = b""
         self._process = process
         self._console = console
-        self._recent: deque[str] = deque(maxlen=200)
+        self._recent: deque[str] = deque(maxlen=50)
+        self._has_said_ready = program.ready_line is None
         self.ended: asyncio.Task[int] = asyncio.create_task(self._follow())
 
     @classmethod
@@ -80,9 +83,11 @@ class Running:
         )
         return cls(program, process, logs / f"{program.name}.log", console)
 
-    def has_written(self, pattern: re.Pattern[str]) -> bool:
-        """Whether one of its last lines matches."""
-        return any(pattern.search(line) for line in self._recent)
+    async def is_ready(self) -> bool:
+        """Whether it does its work now."""
+        if not self._has_said_ready:
+            return False
+        return self.program.ready is None or await self.program.ready()
 
     def last_words(self, lines: int = 15) -> str:
         """The end of its output, indented."""
@@ -139,6 +144,8 @@ class Running:
             line = raw.decode(errors="replace").rstrip("\r")
             log.write(line + "\n")
             self._recent.append(line)
+            if self.program.ready_line is not None and self.program.ready_line.search(line):
+                self._has_said_ready = True
             if self.program.shown.search(line):
                 self._console.show_from(self.program.name, line)
         log.flush()

@@ -124,15 +124,13 @@ class Supervisor:
 
     async def _wait_until_ready(self, running: Running) -> None:
         program = running.program
-        if program.ready is None:
-            return
         deadline = time.monotonic() + program.start_timeout
-        while not await program.ready(running):
+        while not await running.is_ready():
             if running.ended.done():
                 raise _ended(running, running.ended.result())
             if time.monotonic() > deadline:
                 raise LocalServiceError(
-                    f"{program.name} was not ready after {program.start_timeout:.0f} seconds. "
+                    f"{program.name} was not ready after {program.start_timeout:g} seconds. "
                     f"Its last lines (all: {running.log_path}):\n{running.last_words()}"
                 )
             await asyncio.sleep(_PROBE_SECONDS)
@@ -149,9 +147,7 @@ class Supervisor:
         grace = running.program.grace
         await asyncio.wait([running.ended], timeout=grace)
         if not running.ended.done():
-            self._console.show(
-                f"{running.program.name} did not stop within {grace:.0f} seconds and is killed."
-            )
+            self._console.show(f"{running.program.name} did not stop within {grace:g} seconds and is killed.")
             running.kill()
             await running.ended
 

@@ -7,6 +7,8 @@ from importlib import util
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.local.errors import LocalServiceError
 from deploy.local.ports import LOOPBACK
@@ -25,6 +27,8 @@ class ValkeyServer:
     port: int
     password: str = field(repr=False)
     durable: bool = True
+    # How long a previous server may take to leave the data, in seconds.
+    patience: float = 15
 
     name = "valkey"
     stop_signal = signal.SIGTERM
@@ -33,7 +37,7 @@ class ValkeyServer:
     def prepare(self) -> None:
         """Write the configuration, when no server uses the directory any more. May be repeated."""
         _program()
-        if not wait_until(lambda: not self._is_used(), seconds=15):
+        if not wait_until(lambda: not self._is_used(), seconds=self.patience):
             raise LocalServiceError(
                 f"A Valkey server still uses {self.directory}; stop it with: kill "
                 f"{self._process_file.read_text().strip()}"
@@ -85,6 +89,8 @@ class ValkeyServer:
             # A broker that evicts loses messages without a word; better a write that fails.
             "maxmemory-policy noeviction",
             "daemonize no",
+            # Its own title would hide the command line, by which the next start recognises it.
+            "set-proc-title no",
             f'pidfile "{quoted}/valkey.pid"',
             'logfile ""',
         ]
@@ -93,7 +99,9 @@ class ValkeyServer:
 def answers(url: str) -> bool:
     """Whether the Valkey or Redis server behind `url` executes commands now."""
     try:
-        with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
+        # By default the client itself tries again for seconds; here the one who asks does.
+        once = Retry(NoBackoff(), retries=0)
+        with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2, retry=once) as client:
             return bool(client.ping())
     except redis.AuthenticationError:
         raise LocalServiceError(
