@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from config.templatetags.formatting import axis_label, exact, quantity
+from config.templatetags.formatting import axis_labels, exact, quantity
 
 HEIGHT = 176  # of the plot, in pixels
 HEADROOM = 28  # above the plot, where the value under the pointer is written
@@ -57,7 +57,6 @@ class Shape:
 class Tick:
     label: str
     at: str
-    anchor: str = "middle"
     minor: bool = False
 
 
@@ -265,17 +264,15 @@ def _shapes(values: list[list[Decimal]], series: int, top: Decimal, stacked: boo
 
 def _y_ticks(top: Decimal, unit: str, currency: str) -> list[Tick]:
     steps = next((steps for steps in (4, 3, 2) if _is_round(top / steps)), 4)
+    labels = axis_labels([top * step / steps for step in range(steps + 1)], unit, currency)
     return [
-        Tick(
-            axis_label(top * step / steps, unit, currency),
-            _px(HEADROOM + HEIGHT - Decimal(HEIGHT) * step / steps),
-        )
-        for step in range(steps + 1)
+        Tick(label, _px(HEADROOM + HEIGHT - Decimal(HEIGHT) * step / steps))
+        for step, label in enumerate(labels)
     ]
 
 
 def _is_round(step: Decimal) -> bool:
-    return len(step.normalize().as_tuple().digits) <= 2
+    return step.normalize().as_tuple().digits in ((1,), (2,), (5,), (2, 5))
 
 
 def _x_ticks(labels: list[str]) -> list[Tick]:
@@ -287,8 +284,7 @@ def _x_ticks(labels: list[str]) -> list[Tick]:
     ticks = []
     for number, position in enumerate(range(0, count, every)):
         centre = Decimal(100) * (2 * position + 1) / (2 * count)
-        anchor = "start" if centre < 3 else "end" if centre > 97 else "middle"
-        ticks.append(Tick(labels[position], _pct(centre), anchor, minor=number % 2 == 1))
+        ticks.append(Tick(labels[position], _pct(centre), minor=number % 2 == 1))
     return ticks
 
 

@@ -118,15 +118,18 @@ def _trimmed(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def axis_label(value: Decimal, unit: str, currency: str) -> str:
-    """A tick of a chart's axis."""
-    if unit == "money":
-        return f"{symbol(currency)}{compact(value) if value >= 1000 else _trimmed(value)}"
+def axis_labels(ticks: list[Decimal], unit: str, currency: str) -> list[str]:
+    """The ticks of a chart's axis, all with the same number of decimals."""
     if unit == "milliseconds":
-        return duration(value)
+        return [duration(tick) if tick else "0" for tick in ticks]
     if unit == "percent":
-        return percent(value)
-    return compact(value)
+        return [percent(tick) for tick in ticks]
+    if unit != "money":
+        return [compact(tick) for tick in ticks]
+    if max(ticks) >= 10_000:
+        return [f"{symbol(currency)}{compact(tick)}" for tick in ticks]
+    places = max(len(_trimmed(tick).partition(".")[2]) for tick in ticks)
+    return [f"{symbol(currency)}{tick:,.{max(places, 2) if places else 0}f}" for tick in ticks]
 
 
 def quantity(value: int | Decimal, unit: str, currency: str) -> str:

@@ -260,9 +260,12 @@ def empty_state(content: str, title: str, icon: str = "info", headline_level: in
 
 
 @register.simple_block_tag
-def dialog(content: str, name: str, title: str, open_now: bool = False) -> str:
-    """A native dialog, opened by a button with `data-dialog-open="<name>"`."""
-    return _wrap("dialog", content, name=name, title=title, open_now=open_now)
+def dialog(content: str, name: str, title: str, open_now: bool = False, stay: bool = False) -> str:
+    """A native dialog, opened by a button with `data-dialog-open="<name>"`.
+
+    `open_now` opens it with the page; `stay` keeps a stray click beside it from closing it.
+    """
+    return _wrap("dialog", content, name=name, title=title, open_now=open_now, stay=stay)
 
 
 @register.simple_block_tag
