@@ -118,16 +118,17 @@ def remote_media(body: bytes) -> int:
 def without_member(body: bytes, name: str) -> bytes:
     """The object without its members of this name."""
     every = list(members(body))
-    last_kept = max((index for index, member in enumerate(every) if member.name != name), default=-1)
-    # A removed member takes the comma after it along; those at the end take the comma before them instead.
-    cuts = [
-        (member.name_start, after.name_start)
-        for member, after in pairwise(every[: last_kept + 1])
+    first_kept = next((index for index, member in enumerate(every) if member.name != name), len(every))
+    cuts = []
+    if first_kept:
+        leading_end = every[first_kept].name_start if first_kept < len(every) else every[-1].value_end
+        cuts.append((every[0].name_start, leading_end))
+    # A later one takes the comma before it along.
+    cuts += [
+        (before.value_end, member.value_end)
+        for before, member in pairwise(every[first_kept:])
         if member.name == name
     ]
-    if last_kept + 1 < len(every):
-        tail = every[last_kept].value_end if last_kept >= 0 else every[0].name_start
-        cuts.append((tail, every[-1].value_end))
     for start, end in reversed(cuts):
         body = body[:start] + body[end:]
     return body

@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Final
 import orjson
 
 EVENT_BOUND: Final = 8 * 1024 * 1024
-# Atomic groups, so that the \r and \n of one CRLF are never taken for two line ends.
-_BLANK_LINE: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+# Atomic groups, so that the \r and \n of one CRLF are never taken for two line ends. A \r at the very end is
+# not a line end yet, since the rest of a CRLF may follow.
+_BLANK_LINE: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?=.))", re.DOTALL)
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 _ENDINGS: Final = (b"\n\n", b"\r\n\r\n")
 TEXT_VALUE: Final = rb'":[ ]?"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
@@ -48,8 +49,7 @@ class StreamMeter:
         self.finish_reason: str | None = None
         self._bound = event_bound
         self._begun = False
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
+        self._waiting = bytearray()
         self._terminal: bytearray | None = None
         self._terminal_taken = False
 
@@ -71,9 +71,8 @@ class StreamMeter:
         An event that was cut short is dropped, and one that only lacks its blank line gets it, so that an
         error event may follow either.
         """
-        rest = b"".join(self._waiting)
+        rest = bytes(self._waiting)
         self._waiting.clear()
-        self._waiting_size = 0
         data = data_of(rest)
         if not data or not (data.startswith(b"[DONE]") or object_in(data)):
             return b""
@@ -102,13 +101,10 @@ class StreamMeter:
 
     def _feed_waiting(self, chunk: bytes) -> bytes:
         # A blank line can only have been completed where the pieces meet, so a long event is not rescanned.
-        seam = b"".join(self._waiting[-4:])[-3:] + chunk
-        if _BLANK_LINE.search(seam) is None:
+        if _BLANK_LINE.search(self._waiting[-3:] + chunk) is None:
             return self._wait(chunk)
-        self._waiting.append(chunk)
-        everything = b"".join(self._waiting)
+        everything = bytes(self._waiting) + chunk
         self._waiting.clear()
-        self._waiting_size = 0
         return self._feed_events(everything)
 
     def _feed_events(self, chunk: bytes) -> bytes:
@@ -126,9 +122,8 @@ class StreamMeter:
         return forwarded
 
     def _wait(self, piece: bytes) -> bytes:
-        self._waiting.append(piece)
-        self._waiting_size += len(piece)
-        if self._waiting_size > self._bound:
+        self._waiting += piece
+        if len(self._waiting) > self._bound:
             raise StreamTooLarge(self._bound)
         return b""
 
