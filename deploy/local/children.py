@@ -98,7 +98,10 @@ class Children:
     def _operator(self) -> Program:
         port = self.settings.ports["operator"]
         return self._granian(
-            "operator", port, "--interface", "wsgi", "config.wsgi:application", plane="control"
+            "operator",
+            port,
+            *("--interface", "wsgi", "config.wsgi:application", "--blocking-threads", "4"),
+            plane="control",
         )
 
     def _worker(self) -> Program:
@@ -111,7 +114,19 @@ class Children:
         schedule = self.settings.home / "beat-schedule"
         return self._python(
             "beat",
-            *("-m", "celery", "-A", "config", "beat", "--schedule", str(schedule), "--pidfile", ""),
+            *(
+                "-m",
+                "celery",
+                "-A",
+                "config",
+                "beat",
+                "--schedule",
+                str(schedule),
+                "--pidfile",
+                "",
+                "--loglevel",
+                "INFO",
+            ),
             plane="control",
             ready_line=re.compile(r"beat: Starting"),
         )

@@ -12,6 +12,14 @@ RUN_FILE = "run.json"
 ENVIRONMENT_FILE = "environment.json"
 
 
+def forget_previous_run(home: Path) -> bool:
+    """Remove what a killed run left, lest somebody take it for this one; whether there was something."""
+    path = home / RUN_FILE
+    was_there = path.exists()
+    path.unlink(missing_ok=True)
+    return was_there
+
+
 @contextlib.contextmanager
 def published_environment(home: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """Let management commands find this system as long as it runs; also removes `run.json` at the end."""

@@ -13,7 +13,7 @@ from deploy.local.errors import LocalServiceError
 from deploy.local.home import locked, make_home
 from deploy.local.make import wish_of_make
 from deploy.local.ports import require_free
-from deploy.local.run_file import RUN_FILE, publish_run, published_environment
+from deploy.local.run_file import forget_previous_run, publish_run, published_environment
 from deploy.local.secret_store import Secrets, load_secrets
 from deploy.local.services import LocalServices, prepare_services
 from deploy.local.settings import LocalSettings, process_environment
@@ -36,7 +36,7 @@ class LocalSystem:
         """Until somebody stops it or a part of it fails; the exit code."""
         home = self._settings.home
         # The processes of a run that was killed may still be on their way out.
-        require_free(self._settings.ports, patience=10 if (home / RUN_FILE).exists() else 0)
+        require_free(self._settings.ports, patience=10 if forget_previous_run(home) else 0)
         secrets = load_secrets(home)
         services = prepare_services(self._settings, secrets)
         environment = lockstep_environment(self._settings, secrets, services.databases, services.valkey_url)
