@@ -1,10 +1,12 @@
 """The one place that turns an error into an RFC 9457 problem document."""
 
+import math
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -37,8 +39,15 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, DomainError):
         response = problem(error.status, error.code, str(error), **(error.details or {}))
         if error.retry_after is not None:
-            response["Retry-After"] = str(max(1, round(error.retry_after)))
+            response["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+        if error.status == 401:
+            response["WWW-Authenticate"] = 'Bearer realm="lockstep"'
         return response
+    if isinstance(error, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return problem(413, "too_large", f"The body is larger than {most} bytes.")
+    if isinstance(error, UnreadablePostError):
+        return problem(400, "invalid_request", "The body did not arrive whole.")
     if isinstance(error, OperationalError | InterfaceError | RedisError):
         response = problem(
             503, "service_unavailable", "A part of the service is away for a moment. Try again shortly."

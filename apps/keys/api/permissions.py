@@ -1,0 +1,40 @@
+"""What a key may do: the scope that the view declares, the plan's feature, its environment, a tenant in good standing."""
+
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+
+from apps.governance import selectors as governance
+from apps.governance.errors import FeatureNotIncluded, ScopeMissing
+from apps.identity.errors import TenantIsSuspended
+from apps.keys.errors import WrongEnvironment
+from apps.keys.types import Principal
+from apps.tenancy.selectors import suspension_reason
+from apps.tenancy.types import TenantState
+
+
+class DeclaredScopes(BasePermission):
+    """Closed by default: a view that declares no scope for a method is refused, so forgetting is safe."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """Whether the key may enter; a refusal that can be explained is raised with its reason."""
+        method = "GET" if request.method == "HEAD" else request.method
+        if getattr(view, method.lower(), None) is None or method.lower() not in view.http_method_names:
+            return True  # there is no such handler; DRF answers 405
+        declared = getattr(view, "scopes", {})
+        principal = request.auth
+        if method not in declared or not getattr(view, "enters_tenant", False):
+            return False
+        if not isinstance(principal, Principal):
+            return False
+        needed = declared[method]
+        if needed is not None and needed not in principal.scopes:
+            raise ScopeMissing(needed)
+        if principal.environment not in view.environments:
+            raise WrongEnvironment(principal.environment)
+        if view.feature is not None and not governance.has_feature(view.feature):
+            raise FeatureNotIncluded(view.feature, governance.entitlements().plan)
+        suspended = principal.tenant.state is TenantState.SUSPENDED
+        if suspended and method not in SAFE_METHODS and not view.while_suspended:
+            raise TenantIsSuspended(suspension_reason(principal.tenant.id))
+        return True
