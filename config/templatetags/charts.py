@@ -6,7 +6,7 @@ its text, with no script and no inline style.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, localcontext
 from typing import Any
 
 from config.templatetags.formatting import axis_labels, exact, quantity
@@ -105,6 +105,11 @@ def part(thing: Any, name: str, default: Any = None) -> Any:
 
 def draw(chart: Any, kind: str) -> Drawing:
     """Lay out `chart` as stacked bars (`bar`), stacked areas (`area`) or separate lines (`line`)."""
+    with localcontext(prec=80):  # sums of amounts of 38 digits stay exact
+        return _drawn(chart, kind)
+
+
+def _drawn(chart: Any, kind: str) -> Drawing:
     unit, currency = part(chart, "unit", "count"), part(chart, "currency", "USD")
     names = tuple(str(name) for name in part(chart, "series", ()))
     points = list(part(chart, "points", ()))

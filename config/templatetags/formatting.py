@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from apps.money import minor_digits
+
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
-WHOLE_UNIT_CURRENCIES = {"JPY", "KRW", "VND", "CLP", "ISK"}
 MINUS = "\u2212"
 SCALES = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
 
@@ -48,7 +49,7 @@ def money_pieces(amount: Decimal, currency: str, align: int = 0) -> list[Piece]:
     amount = exact(amount)
     sign, whole, fraction = _digits(amount, currency)
     places = len(fraction)
-    below_a_cent = 0 < abs(amount) < Decimal("0.01")
+    below_a_cent = 0 < amount.copy_abs() < Decimal("0.01")
     first_that_counts = places - len(fraction.lstrip("0")) if below_a_cent else 0
     pieces = [Piece(f"{sign}{symbol(currency)}{whole}", faint=below_a_cent)]
     if align and not places:
@@ -67,9 +68,9 @@ def money_pieces(amount: Decimal, currency: str, align: int = 0) -> list[Piece]:
 
 
 def _digits(amount: Decimal, currency: str) -> tuple[str, str, str]:
-    least = 0 if currency in WHOLE_UNIT_CURRENCIES else 2
-    whole, _, fraction = format(abs(amount), "f").partition(".")
-    fraction = fraction.rstrip("0").ljust(least, "0")
+    # copy_abs, because abs() rounds to the context's 28 digits and an amount may have 38.
+    whole, _, fraction = format(amount.copy_abs(), "f").partition(".")
+    fraction = fraction.rstrip("0").ljust(minor_digits(currency), "0")
     return (MINUS if amount < 0 else ""), f"{int(whole):,}", fraction
 
 
@@ -88,7 +89,7 @@ def _joined(drawn: list[Piece]) -> list[Piece]:
 def grouped(value: int | Decimal) -> str:
     """12,345,678 with a real minus sign."""
     value = exact(value)
-    return f"{MINUS if value < 0 else ''}{abs(value):,f}"
+    return f"{MINUS if value < 0 else ''}{value.copy_abs():,f}"
 
 
 def compact(value: int | Decimal) -> str:

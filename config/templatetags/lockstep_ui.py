@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from apps.money import EXACT
 from config.templatetags import charts, formatting
 from config.templatetags.vocabulary import ICONS, TONE_OF
 
@@ -162,7 +163,7 @@ def limit_meter(
     spent: Decimal, limit: Decimal | None, reserved: Decimal = Decimal(0), currency: str = "", label: str = ""
 ) -> dict[str, Any]:
     """How much of a limit is spent and how much is held for calls under way. Money if a currency is given."""
-    used = spent + reserved
+    used = EXACT.add(spent, reserved)
     ratio = used / limit if limit else None
     tone = "" if ratio is None or ratio < Decimal("0.8") else "warn" if ratio < 1 else "bad"
     return {
@@ -170,7 +171,7 @@ def limit_meter(
         "spent": spent,
         "reserved": reserved,
         "limit": limit,
-        "left": max(limit - used, Decimal(0)) if limit is not None else None,
+        "left": max(EXACT.subtract(limit, used), Decimal(0)) if limit is not None else None,
         "currency": currency,
         "ratio": ratio,
         "tone": tone,
