@@ -14,6 +14,8 @@ from deploy.local.secret_store import Secrets
 from deploy.local.settings import ROOT, LocalSettings
 from deploy.local.valkey import ValkeyServer
 
+# What a simulated provider is called with; it looks at no key.
+_NO_KEY = "simulated"
 # The console shows what somebody should look at; the logs have everything.
 _PROBLEMS = re.compile(r"\b(warn|warning|error|critical|fatal|panic|traceback|exception)\b", re.IGNORECASE)
 
@@ -35,6 +37,7 @@ def lockstep_environment(
     }
     if settings.simulates_models:
         environment["MODEL_SIMULATOR_URL"] = settings.urls["model_simulator"]
+    environment |= _provider_addresses(settings)
     if settings.simulates_stripe:
         environment |= {
             "STRIPE_API_BASE": settings.urls["stripe_double"],
@@ -42,6 +45,22 @@ def lockstep_environment(
             "STRIPE_WEBHOOK_SECRETS": secrets.stripe_webhook_secret,
         }
     return environment
+
+
+def _provider_addresses(settings: LocalSettings) -> dict[str, str]:
+    """Where deploy/catalogues/demo.yaml finds each provider: the real one if its key is given, or the simulator.
+
+    The addresses have the form of each SDK's own default, OpenAI's with the version, Anthropic's without.
+    """
+    addresses = {
+        "OPENAI_BASE_URL": "https://api.openai.com/v1",
+        "ANTHROPIC_BASE_URL": "https://api.anthropic.com",
+    }
+    if not settings.has_openai:
+        addresses |= {"OPENAI_BASE_URL": f"{settings.urls['model_simulator']}/v1", "OPENAI_API_KEY": _NO_KEY}
+    if not settings.has_anthropic:
+        addresses |= {"ANTHROPIC_BASE_URL": settings.urls["model_simulator"], "ANTHROPIC_API_KEY": _NO_KEY}
+    return addresses
 
 
 def service_program(server: PostgresServer | ValkeyServer, environment: Mapping[str, str]) -> Program:
