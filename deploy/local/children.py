@@ -48,7 +48,7 @@ def lockstep_environment(
 
 
 def _provider_addresses(settings: LocalSettings) -> dict[str, str]:
-    """Where deploy/catalogues/demo.yaml finds each provider: the real one if its key is given, or the simulator.
+    """Where deploy/catalogues/demo.yaml finds each provider: the real one with its key, or the simulator.
 
     The addresses have the form of each SDK's own default, OpenAI's with the version, Anthropic's without.
     """
