@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.ai_usage.credentials import decrypt
+from apps.ai_usage.credentials import provider_secret
 from apps.ai_usage.models import Credential, PriceRate, Route
 from apps.ai_usage.price_book import PriceBook
 from apps.ai_usage.quantities import QuantityClass
@@ -24,7 +24,7 @@ def catalogue(version: UUID) -> Catalogue:
     """Every enabled route with the targets whose providers are enabled."""
     secrets: dict[UUID, str] = {}
     for credential in Credential.objects.order_by("provider_id", "-created_at").distinct("provider_id"):
-        secrets[credential.provider_id] = decrypt(bytes(credential.ciphertext))
+        secrets[credential.provider_id] = provider_secret(credential.provider_id, credential.ciphertext)
     routes = {}
     for route in Route.objects.filter(enabled=True).prefetch_related("targets__provider"):
         targets = tuple(

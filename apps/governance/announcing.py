@@ -1,35 +1,43 @@
 """Telling every process that what it holds of a tenant is out of date."""
 
 import logging
+from functools import cache
 
 from django.conf import settings
 from django.db import transaction
 
-from apps.governance.admission.sync import ChangeAnnouncer, ValkeyUnavailable
+from apps.governance.admission.blocking import BlockingAdmission
+from apps.governance.admission.errors import GovernanceUnavailable
 from apps.tenancy.selectors import current_tenant
 from apps.tenancy.types import TenantRef
 
 log = logging.getLogger(__name__)
 
 
+@cache
+def admission(url: str) -> BlockingAdmission:
+    """This process's engine for threads; one per Valkey."""
+    return BlockingAdmission(url)
+
+
 def announce_change(tenant: TenantRef | None = None) -> None:
     """Inside the transaction of a change: nothing a process remembers of the tenant is used after the commit.
 
-    A marker is set in Valkey before the commit and replaced by a new epoch after it. While it stands, processes
+    A mark is set in Valkey before the commit and replaced by a new epoch after it. While it stands, processes
     read the database for each request; so a crash between commit and announcement leaves no stale answer behind.
     """
     changed = tenant or current_tenant()
-    announcer = ChangeAnnouncer(settings.VALKEY_URL)
     try:
-        announcer.begin(changed.id)
-    except ValkeyUnavailable:
-        # No process can ask for admission now either; whoever starts again starts from the database.
+        mark = admission(settings.VALKEY_URL).announce_change_begin(changed.id)
+    except GovernanceUnavailable:
+        # No process gets an answer from Valkey now; each starts from the database when it is back.
         log.warning("change of tenant %s not announced before commit: Valkey is away", changed.slug)
-    transaction.on_commit(lambda: _end(announcer, changed))
+        mark = ""
+    transaction.on_commit(lambda: _end(changed, mark))
 
 
-def _end(announcer: ChangeAnnouncer, tenant: TenantRef) -> None:
+def _end(tenant: TenantRef, mark: str) -> None:
     try:
-        announcer.end(tenant.id)
-    except ValkeyUnavailable:
+        admission(settings.VALKEY_URL).announce_change_end(tenant.id, mark)
+    except GovernanceUnavailable:
         log.warning("change of tenant %s not announced after commit: Valkey is away", tenant.slug)

@@ -1,9 +1,15 @@
 """The work ticket: a promise to do something, in the same transaction as the reason for it."""
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
+
+
+# Stands where work belongs to no tenant, so that fairness counts the platform as one more of them.
+PLATFORM = UUID(int=0)
 
 
 class TicketState(models.TextChoices):
@@ -24,8 +30,8 @@ class WorkTicket(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=80)  # the Celery task's name
-    # None: the operator's own work. Otherwise the task runs with this tenant in force.
-    tenant_id = models.UUIDField(null=True)
+    # PLATFORM: the operator's own work. Otherwise the task runs with this tenant in force.
+    tenant_id = models.UUIDField(default=PLATFORM)
     queue = models.CharField(max_length=20)
     payload = models.JSONField(default=dict)
     state = models.CharField(max_length=8, choices=TicketState.choices, default=TicketState.READY)
@@ -49,7 +55,9 @@ class WorkTicket(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["queue", "due_at"], condition=Q(state="ready"), name="jobs_ticket_ready"),
+            models.Index(
+                fields=["queue", "tenant_id", "due_at"], condition=Q(state="ready"), name="jobs_ticket_ready"
+            ),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_ticket_leases"),
             models.Index(fields=["tenant_id", "state"], name="jobs_ticket_by_tenant"),
         ]
@@ -63,3 +71,24 @@ class WorkTicket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
+
+
+class Share(models.Model):
+    """How much of a queue one tenant has had: the book-keeping of weighted fair queueing."""
+
+    schema = "public"
+    tenant_plane = "SELECT, INSERT, UPDATE"
+
+    tenant_id = models.UUIDField()
+    queue = models.CharField(max_length=20)
+    # Cost served, divided by the weight; the tenant with the least is next.
+    served = models.FloatField(default=0)
+    # Both come from the plan. A heavier tenant gets more of a busy queue; nobody more than in_flight at once.
+    weight = models.FloatField(default=1)
+    in_flight = models.PositiveIntegerField(default=8)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "queue"], name="jobs_share_once"),
+            models.CheckConstraint(name="jobs_share_weight_positive", condition=Q(weight__gt=0)),
+        ]

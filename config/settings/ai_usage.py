@@ -11,3 +11,6 @@ GATEWAY_LEASE_SECONDS = env.number("GATEWAY_LEASE_SECONDS", 60)
 GATEWAY_DATABASE_CONNECTIONS = env.number("GATEWAY_DATABASE_CONNECTIONS", 4)
 # How many bytes of usage events may wait on disk while PostgreSQL is away before admission stops.
 GATEWAY_SPOOL_LIMIT = env.number("GATEWAY_SPOOL_LIMIT", 256 * 1024 * 1024)
+# Ask each pooled connection whether it still answers before using it: costs a round trip per commit. Without it
+# the first commit after a database restart goes to the spool and is replayed within a second.
+GATEWAY_CHECK_CONNECTIONS = env.flag("GATEWAY_CHECK_CONNECTIONS", False)

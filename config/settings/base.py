@@ -28,6 +28,7 @@ SHARED_APPS = [
     "apps.ai_usage",
     "apps.billing",
     "unfold",
+    "apps.operator_site",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

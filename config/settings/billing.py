@@ -8,6 +8,12 @@ STRIPE_API_BASE = env.optional("STRIPE_API_BASE")  # None: Stripe itself
 STRIPE_API_VERSION = "2026-05-27.dahlia"
 STRIPE_WEBHOOK_SECRETS = env.listing("STRIPE_WEBHOOK_SECRETS")
 
+# How long a period that is over waits for late usage before it is closed, and how long an invoice may be owed.
+BILLING_GRACE_HOURS = env.number("BILLING_GRACE_HOURS", 24)
+BILLING_DUE_DAYS = env.number("BILLING_DUE_DAYS", 14)
+# How `env:NAME` in a catalogue becomes a value; apps read no environment.
+CATALOGUE_ENVIRONMENT = env.by_name
+
 STRIPE_LIVE_MODE = False
 STRIPE_TEST_SECRET_KEY = STRIPE_SECRET_KEY or "sk_test_000000000000000000000000"
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"

@@ -31,7 +31,7 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.identity.tokens.PasswordLinkToken"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.identity.tokens.PasswordLinkToken"  # noqa: S105  (a path)
 PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
 # Counted per tenant: the cache's keys carry the schema in force. `key` is the e-mail address.
 ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key,20/5m/ip"}

@@ -4,7 +4,7 @@ from config import env
 
 SECRET_KEY = env.text("SECRET_KEY", "development-secret-key-not-for-production")
 # Encrypts provider credentials and per-tenant data keys at rest (32 bytes, urlsafe base64).
-CREDENTIAL_KEY = env.text("CREDENTIAL_KEY", "ZGV2ZWxvcG1lbnQta2V5LW5vdC1mb3ItcHJvZHVjdGlvbiE=")
+CREDENTIAL_KEY = env.text("CREDENTIAL_KEY", "ZGV2ZWxvcG1lbnQta2V5LW5vdC1wcm9kdWN0aW9uISE=")
 
 # The tenant middleware decides which hosts exist: one not in `tenancy_domain` is a 404 before any view runs.
 ALLOWED_HOSTS = ["*"]

@@ -32,3 +32,21 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 QUEUES = ["interactive", "default", "bulk", "webhooks", "billing"]
 # How often the sweeper looks for tickets whose doorbell was lost, and for expired leases.
 TICKET_SWEEP_SECONDS = env.number("TICKET_SWEEP_SECONDS", 2)
+SPARE_SCHEMAS = env.number("SPARE_SCHEMAS", 2)
+# Recurring work: one ticket per slot, however many beats run (apps/jobs).
+SCHEDULES = [
+    {"kind": "billing.close_due_periods", "every": 300, "queue": "billing"},
+    {"kind": "tenancy.erase_due_tenants", "every": 300, "queue": "billing"},
+    {"kind": "tenancy.refill_spare_schemas", "every": 60, "queue": "billing"},
+    {"kind": "tenancy.purge_tickets", "every": 3600, "queue": "billing"},
+    {"kind": "ai_usage.forget_background", "every": 3600, "queue": "bulk"},
+]
+CELERY_BEAT_SCHEDULE = {
+    # Both worker pools sweep, so that either alone keeps its own queues moving.
+    "sweep": {"task": "jobs.sweep", "schedule": TICKET_SWEEP_SECONDS, "options": {"queue": "default", "expires": 4}},
+    "sweep-billing": {
+        "task": "jobs.sweep",
+        "schedule": TICKET_SWEEP_SECONDS,
+        "options": {"queue": "billing", "expires": 4},
+    },
+}

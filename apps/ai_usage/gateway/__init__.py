@@ -1,0 +1,9 @@
+"""The hot path: `/v1/…` from key to answer, outside Django's handler.
+
+`application` and `lifespan` are the ASGI entries that config/asgi.py dispatches to; `calls.serve_call` tells
+the story of one call.
+"""
+
+from apps.ai_usage.gateway.surface import application, lifespan
+
+__all__ = ["application", "lifespan"]

@@ -1,0 +1,356 @@
+"""The story of one call: identify, permit, admit, attempt, meter, record, settle, answer."""
+
+import asyncio
+import logging
+import time
+from typing import Any, NoReturn, Protocol
+from uuid import UUID
+
+from django.conf import settings
+from uuid_utils.compat import uuid7
+
+from apps.ai_usage.gateway import metering, upstream
+from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
+from apps.ai_usage.gateway.callers import Caller, fragment, identify
+from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
+from apps.ai_usage.gateway.process import GatewayProcess, now
+from apps.ai_usage.gateway.requests import ModelRequest, Scope
+from apps.ai_usage.gateway.rules import Permitted, permit
+from apps.ai_usage.gateway.upstream import Answer, UpstreamFailed
+from apps.ai_usage.answers import response_usage
+from apps.ai_usage.tariffs import Unpriced
+from apps.governance.admission.ask import Admitted, Ask
+from apps.governance.admission.types import Kind as LimitKind
+from apps.governance.admission.types import Refused, Stale
+from apps.money import nano_up_from_pico
+
+log = logging.getLogger(__name__)
+
+_MOST_RELOADS = 8
+# A budget with less room than this refuses instead of granting an answer too short to be of use.
+_LEAST_OUTPUT = 64
+
+
+class Call:
+    """One governed call. `prepare` admits it, `attempt` finds an answer, `finish` accounts for it exactly once."""
+
+    def __init__(
+        self,
+        process: GatewayProcess,
+        request: ModelRequest,
+        call_id: UUID,
+        began: float,
+        transport: "Transport | None" = None,
+    ) -> None:
+        self.process = process
+        self.transport = transport or over_http
+        self.request = request
+        self.began = began
+        self.log = CallLog(call_id, now(), request.endpoint.value, request.model, request.stream)
+        self.caller: Caller | None = None
+        self.permitted: Permitted | None = None
+        self.admitted: Admitted | None = None
+        self.finished = False
+        self.lost_events: list[dict[str, Any]] = []
+
+    async def prepare(self, scope: Scope) -> Admitted:
+        """Identify, permit and admit; Refusal with the reason otherwise, after making sure it is not an old one."""
+        process, request = self.process, self.request
+        process.recorder.check_room()
+        epoch: int | None = None
+        dirty = False
+        for _ in range(_MOST_RELOADS):
+            at = now()
+            try:
+                caller = self.caller = await identify(process, scope, request.headers, at, epoch=epoch, dirty=dirty)
+                permitted = self.permitted = permit(caller, request, at)
+            except Refusal as refusal:
+                # What refused may be what this process remembers. Nothing is refused on an outdated reason.
+                changed = await self._changed_since(refusal)
+                if changed is None:
+                    raise
+                epoch, dirty = changed
+                continue
+            answer = await process.admit(caller.snapshot.tenant, self.ask(caller, permitted, dirty))
+            if isinstance(answer, Stale):
+                epoch, dirty = answer.epoch, answer.dirty
+                continue
+            if isinstance(answer, Refused):
+                raise refused_by_limit(answer)
+            if answer.degraded and not caller.is_fresh:
+                # Valkey is away, so nobody compared epochs: trust nothing remembered.
+                process.snapshots.forget(caller.snapshot.tenant.ref)
+                epoch, dirty = None, False
+                continue
+            self.admitted = answer
+            return answer
+        raise Refusal(
+            Kind.UNAVAILABLE,
+            "settings_changing",
+            "The settings of this tenant are being changed right now. Try again shortly.",
+            retry_after=1,
+        )
+
+    async def _changed_since(self, refusal: Refusal) -> tuple[int, bool] | None:
+        """The tenant's epoch if it moved past the snapshot that refused; None where the refusal stands."""
+        if refusal.kind in (Kind.UNAVAILABLE,) or refusal.code == "unknown_host":
+            return None
+        ref = self.caller.snapshot.tenant.ref if self.caller else fragment(self.request.headers)
+        snapshot = self.process.snapshots.remembered(ref) if ref else None
+        if snapshot is None or (self.caller and self.caller.is_fresh):
+            return None
+        epoch, dirty = await self.process.epoch(snapshot.tenant)
+        if epoch is None or (epoch == snapshot.epoch and not dirty):
+            return None
+        return epoch, dirty
+
+    def ask(self, caller: Caller, permitted: Permitted, dirty: bool) -> Ask:
+        """The question to admission: the most this call can use, and what it probably will."""
+        principal = caller.key.principal
+        expected = self.process.estimates.expect(principal.key_id, self.request.model, permitted.output_tokens)
+        likely_input = len(self.request.body) // 3
+        least = min(permitted.output_tokens, _LEAST_OUTPUT * permitted.choices)
+        seconds = permitted.route.total_timeout + settings.GATEWAY_DRAIN_SECONDS + 30
+        return Ask(
+            call_id=self.log.id.hex,
+            limits=caller.key.limits,
+            epoch=caller.snapshot.epoch,
+            tokens=likely_input + expected,
+            input_nano=permitted.input_nano,
+            output_tokens=permitted.output_tokens,
+            output_price_pico=permitted.output_price_pico,
+            min_output_tokens=least if permitted.output_tokens else None,
+            estimate_nano=permitted.input_nano + nano_up_from_pico(expected * permitted.output_price_pico),
+            lease_ms=settings.GATEWAY_LEASE_SECONDS * 1000,
+            keep_alive_ms=int(seconds * 1000),
+            accept_dirty=dirty,
+            closed_without_valkey=not caller.snapshot.entitlements.throughput_fails_open,
+        )
+
+    async def attempt(self) -> tuple[Answer, AttemptLog, bytes | None]:
+        """Try targets until one answers. The body comes along unless it is a stream.
+
+        Raises Refusal when none does; a client's own mistake is answered with the provider's words.
+        """
+        permitted = self.permitted
+        assert permitted is not None and self.admitted is not None
+        plan = Plan(permitted.route, permitted.targets, self.process.breakers)
+        granted = self._granted()
+        ends = self.began + permitted.route.total_timeout
+        last: tuple[Failure, str] | None = None
+        while (step := plan.next()) is not None:
+            target, pause = step
+            if time.monotonic() + pause >= ends:
+                break
+            if pause:
+                await asyncio.sleep(pause)
+            attempt = AttemptLog(uuid7(), target, now(), waited_ms=round(pause * 1000))
+            self.log.attempts.append(attempt)
+            began = time.monotonic()
+            try:
+                answer, body = await self.transport(self, attempt, granted, ends)
+            except UpstreamFailed as failed:
+                attempt.duration_ms = _ms_since(began)
+                attempt.outcome, attempt.error = failed.failure.outcome, failed.reason
+                last = (failed.failure, failed.reason)
+                if failed.failure.counts_against_target:
+                    self.process.breakers.failed(target)
+                plan.failed(target, failed.failure)
+                continue
+            self.process.breakers.succeeded(target)
+            attempt.outcome = "ok"
+            return answer, attempt, body
+        raise exhausted(last)
+
+    def attempt_at_first_target(self) -> AttemptLog:
+        """An attempt that was made before and whose answer is at hand: only its accounting is missing."""
+        assert self.permitted is not None
+        attempt = AttemptLog(uuid7(), self.permitted.targets[0], now(), status=200, outcome="ok")
+        self.log.attempts.append(attempt)
+        return attempt
+
+    def _granted(self) -> int | None:
+        """The output limit to write into the request where admission granted less than was asked; per choice."""
+        assert self.admitted is not None and self.permitted is not None
+        if not self.admitted.is_clamped:
+            return None
+        return max(1, self.admitted.granted_output_tokens // self.permitted.choices)
+
+    def reported(self, body: bytes, attempt: AttemptLog) -> Reported:
+        """What a complete answer says of its consumption."""
+        usage = response_usage(attempt.target.dialect, self.request.endpoint, body)
+        return Reported(
+            raw_usage=usage.raw_usage,
+            model=usage.model,
+            service_tier=usage.service_tier,
+            response_id=usage.response_id,
+            output_characters=usage.output_characters,
+        )
+
+    async def consumed(self, attempt: AttemptLog, reported: Reported, *, status: int, outcome: str) -> Metered:
+        """Price what was consumed, make it durable, then settle. When this returns, the call may be answered."""
+        caller, permitted, admitted = self.caller, self.permitted, self.admitted
+        assert caller is not None and permitted is not None and admitted is not None
+        self.finished = True
+        metered = metering.meter(
+            caller, self.request, permitted, self.log, attempt, reported, admitted.admitted_at_ms
+        )
+        record = self.log.record(
+            caller, status=status, outcome=outcome, duration_ms=_ms_since(self.began), event=metered.event
+        )
+        record.events += self.lost_events
+        await self.process.recorder.commit(record)
+        self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), metered.total_tokens)
+        self.process.estimates.learn(caller.key.principal.key_id, self.request.model, metered.output_tokens)
+        return metered
+
+    async def lost(self, attempt: AttemptLog, failed: UpstreamFailed) -> None:
+        """Account for an answer that broke off before it was whole: the operator's estimated cost, at no price.
+
+        The caller gets another attempt, or an error, and pays for what is delivered.
+        """
+        caller, permitted, admitted = self.caller, self.permitted, self.admitted
+        assert caller is not None and permitted is not None and admitted is not None
+        metered = metering.meter(
+            caller, self.request, permitted, self.log, attempt, Reported(partial=True), admitted.admitted_at_ms
+        )
+        self.lost_events.append(metering.at_no_price(metered.event, failed.failure.outcome))
+
+    def gave_up(self, *, status: int, outcome: str, error_code: str) -> None:
+        """Account for a call that consumed nothing: give back what it holds, note how it ended."""
+        if self.finished:
+            return
+        self.finished = True
+        if self.admitted is not None:
+            self.process.release(self.admitted)
+        if self.caller is not None:
+            record = self.log.record(
+                self.caller,
+                status=status,
+                outcome=outcome,
+                duration_ms=_ms_since(self.began),
+                error_code=error_code,
+            )
+            record.events += self.lost_events
+            self.process.recorder.note(record)
+
+
+class Transport(Protocol):
+    """Makes one attempt at `attempt.target` and notes on it what was seen; the body comes along unless it streams.
+
+    Raises UpstreamFailed, or ProvidersAnswer where the provider finds the request itself wrong.
+    """
+
+    async def __call__(
+        self, call: Call, attempt: AttemptLog, granted_output: int | None, ends: float
+    ) -> tuple[Answer, bytes | None]: ...
+
+
+async def over_http(
+    call: Call, attempt: AttemptLog, granted_output: int | None, ends: float
+) -> tuple[Answer, bytes | None]:
+    """The gateway's own transport: the client's bytes to the provider, the provider's bytes back."""
+    permitted, request, session = call.permitted, call.request, call.process.session
+    assert permitted is not None and session is not None
+    began = time.monotonic()
+    answer = await upstream.post(
+        session,
+        permitted.route,
+        attempt.target,
+        upstream.PATHS[request.endpoint],
+        upstream.body_for(request, attempt.target, granted_output),
+        request.headers,
+        attempt.id.hex,
+    )
+    attempt.status, attempt.first_byte_ms = answer.status, _ms_since(began)
+    attempt.provider_request_id = answer.request_id
+    if answer.status != 200:
+        theirs = await upstream.read_error(answer)
+        raise_failure(attempt, answer, theirs, began)
+    wanted = "text/event-stream" if request.stream else "application/json"
+    if answer.content_type != wanted:
+        answer.close()
+        raise UpstreamFailed(BAD_ANSWER, f"answered with content type {answer.content_type or 'none'!r}")
+    if request.stream:
+        return answer, None
+    try:
+        body = await upstream.read_all(answer, max(0.1, ends - time.monotonic()))
+    except UpstreamFailed as failed:
+        # It had said 200, so it may well charge for what never arrived.
+        await call.lost(attempt, failed)
+        raise
+    attempt.duration_ms = _ms_since(began)
+    return answer, body
+
+
+def raise_failure(attempt: AttemptLog, answer: Answer, body: bytes, began: float) -> NoReturn:
+    """Turn an error answer into what it means for the call."""
+    failure = failure_of(answer.status, answer.headers, body, now())
+    if failure.verdict is Verdict.ANSWER:
+        attempt.duration_ms = _ms_since(began)
+        attempt.outcome = failure.outcome
+        raise ProvidersAnswer(answer, body)
+    raise UpstreamFailed(failure, f"answered {answer.status}")
+
+
+class ProvidersAnswer(Exception):
+    """The provider found the client's request wrong: its answer is passed on as it is."""
+
+    def __init__(self, answer: Answer, body: bytes) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.body = body
+
+
+def refused_by_limit(refused: Refused) -> Refusal:
+    """A limit's refusal in the gateway's terms."""
+    name = refused.limit.name
+    headers = ((b"x-lockstep-limit", name.encode()),)
+    if refused.limit.kind is LimitKind.BUDGET:
+        return Refusal(
+            Kind.QUOTA, "budget_exhausted", refused.message, retry_after=refused.retry_after, headers=headers
+        )
+    return Refusal(Kind.RATE, refused.code.value, refused.message, retry_after=refused.retry_after, headers=headers)
+
+
+def exhausted(last: tuple[Failure, str] | None) -> Refusal:
+    """What to say when no target answered: the last failure's kind, never a provider's inner words."""
+    if last is None:
+        return Refusal(
+            Kind.UPSTREAM_BUSY,
+            "no_target_available",
+            "Every provider of this model is failing right now. Try again shortly.",
+            retry_after=5,
+        )
+    failure, _ = last
+    kinds = {
+        "rate_limited": (Kind.UPSTREAM_BUSY, "provider_rate_limited", "The provider is limiting our rate."),
+        "overloaded": (Kind.UPSTREAM_BUSY, "provider_overloaded", "The provider is overloaded."),
+        "timeout": (Kind.UPSTREAM_TIMEOUT, "provider_timeout", "The provider did not answer in time."),
+        "context_too_long": (
+            Kind.INVALID,
+            "context_length_exceeded",
+            "The input is longer than this model can take.",
+        ),
+        "content_policy": (Kind.INVALID, "content_policy_violation", "The provider's content policy refused this."),
+        "provider_lacks_model": (Kind.UPSTREAM, "provider_lacks_model", "The provider does not have this model."),
+        "provider_refused_us": (Kind.UPSTREAM, "provider_refused_us", "The provider did not accept our credential."),
+        "provider_quota": (Kind.UPSTREAM, "provider_quota", "The operator's quota at the provider is used up."),
+    }
+    kind, code, said = kinds.get(
+        failure.outcome, (Kind.UPSTREAM, "provider_failed", "The provider failed to answer.")
+    )
+    if kind is not Kind.INVALID:
+        said += " Try again shortly."
+    return Refusal(kind, code, said, retry_after=failure.retry_after)
+
+
+def unpriced(error: Unpriced) -> Refusal:
+    """A call that cannot be priced is not made."""
+    return Refusal(Kind.NOT_FOUND, "model_not_priced", str(error), param="model")
+
+
+def _ms_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+

@@ -1,0 +1,152 @@
+"""What one process holds for the hot path: connections, memory, and the recorder. Made in its event loop."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import psycopg
+from django.conf import settings
+from psycopg_pool import AsyncConnectionPool
+from uuid_utils.compat import uuid7
+
+from apps.ai_usage.gateway.breakers import Breakers
+from apps.ai_usage.gateway.estimates import OutputEstimates
+from apps.ai_usage.gateway.snapshots import Snapshots
+from apps.ai_usage.ledger import spent
+from apps.ai_usage.ledger.recorder import Recorder
+from apps.ai_usage.ledger.spool import Spool
+from apps.governance.admission.ask import Admitted, Ask
+from apps.governance.admission.engine import AdmissionEngine
+from apps.governance.admission.limits import LimitSet
+from apps.governance.admission.types import BudgetWindow, Refused, Spent, Stale
+from apps.tenancy.types import TenantRef
+
+log = logging.getLogger(__name__)
+
+
+class GatewayProcess:
+    """The parts that calls share. `start` and `stop` belong to the server's lifespan, or to a worker's loop."""
+
+    def __init__(self) -> None:
+        self.engine = AdmissionEngine.connect(settings.VALKEY_URL)
+        self.snapshots = Snapshots()
+        self.breakers = Breakers(self.engine.valkey)
+        self.estimates = OutputEstimates()
+        self.pool = AsyncConnectionPool(
+            settings.TENANT_DATABASE_URL,
+            min_size=1,
+            max_size=settings.GATEWAY_DATABASE_CONNECTIONS,
+            timeout=5,
+            max_lifetime=900,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": 5,
+                "application_name": "lockstep-gateway",
+                "options": "-c statement_timeout=30000",
+                "prepare_threshold": 3,
+            },
+            open=False,
+            check=AsyncConnectionPool.check_connection if settings.GATEWAY_CHECK_CONNECTIONS else None,
+        )
+        self.recorder = Recorder(
+            self.pool,
+            Spool(settings.LOCKSTEP_HOME / "spool", limit=settings.GATEWAY_SPOOL_LIMIT),
+            replayed=self._forget_counters,
+        )
+        self.session: aiohttp.ClientSession | None = None
+        self.drains = 0
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Open what can be opened; neither PostgreSQL nor Valkey has to be up yet."""
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers={"User-Agent", "Accept-Encoding"},
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+        await self.pool.open(wait=False)
+        await self.engine.start()
+        self.breakers.start()
+        self.recorder.start()
+
+    async def stop(self) -> None:
+        """Write down what waits, then close. The server has waited for open calls before this."""
+        await self.recorder.stop()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self.breakers.stop()
+        await self.engine.stop()
+        await self.pool.close()
+        self.snapshots.close()
+        if self.session is not None:
+            await self.session.close()
+
+    async def epoch(self, tenant: TenantRef) -> tuple[int | None, bool]:
+        """The tenant's epoch now, and whether a writer is between change and commit; None with Valkey away."""
+        ask = Ask(call_id=uuid7().hex, limits=LimitSet(tenant.id, ()), epoch=0)
+        answer = await self.engine.admit(ask, spent=self.spent(tenant), ledger_amounts=self.amounts(tenant))
+        if isinstance(answer, Stale):
+            return answer.epoch, answer.dirty
+        if isinstance(answer, Admitted) and not answer.degraded:
+            # Epochs are times, never 0; admitted only if somebody wrote that there.
+            await self.engine.release(answer)
+        return None, False
+
+    async def admit(self, tenant: TenantRef, ask: Ask) -> Admitted | Refused | Stale:
+        """Ask for admission, with the tenant's ledger at hand for what Valkey does not know."""
+        return await self.engine.admit(ask, spent=self.spent(tenant), ledger_amounts=self.amounts(tenant))
+
+    def settle(self, admitted: Admitted, price_nano: int, tokens: int) -> None:
+        """Settle without waiting: commands keep their order, so whatever this process asks next sees it."""
+        self._in_background(self.engine.settle(admitted, price_nano, tokens))
+
+    def release(self, admitted: Admitted) -> None:
+        """Give back what a call that was not made holds, without waiting."""
+        self._in_background(self.engine.release(admitted))
+
+    def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def spent(self, tenant: TenantRef) -> "_SpentReader":
+        """Reads what budgets have spent, from the tenant's ledger."""
+        return _SpentReader(self, tenant)
+
+    def amounts(self, tenant: TenantRef) -> "_AmountsReader":
+        """Reads what single calls came to, from the tenant's ledger."""
+        return _AmountsReader(self, tenant)
+
+    async def _forget_counters(self, tenant_ids: set[str]) -> None:
+        """Spooled events arrived: counters that were seeded without them are read from the ledger again."""
+        for tenant_id in tenant_ids:
+            await self.engine.invalidate_tenant(UUID(tenant_id))
+
+
+class _SpentReader:
+    def __init__(self, process: GatewayProcess, tenant: TenantRef) -> None:
+        self.process, self.tenant = process, tenant
+
+    async def __call__(self, budgets: Sequence[BudgetWindow], open_calls: Sequence[str]) -> Spent:
+        # What this process put on disk is not in the ledger yet; a seed without it would let too much through.
+        if not self.process.recorder.spool.is_empty:
+            raise psycopg.OperationalError("Usage is waiting in the spool; budgets are read when it is replayed.")
+        return await spent.spent_in_windows(self.process.pool, self.tenant, budgets, open_calls)
+
+
+class _AmountsReader:
+    def __init__(self, process: GatewayProcess, tenant: TenantRef) -> None:
+        self.process, self.tenant = process, tenant
+
+    async def __call__(self, call_ids: Sequence[str]) -> Mapping[str, int]:
+        return await spent.amounts_of_calls(self.process.pool, self.tenant, call_ids)
+
+
+def now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(UTC)

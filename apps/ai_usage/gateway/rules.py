@@ -1,0 +1,121 @@
+"""Whether a caller may make this call at all: standing, scope, plan and key, before any limit is looked at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.ai_usage import bodies, money_bounds
+from apps.ai_usage.gateway.callers import Caller
+from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.requests import ModelRequest
+from apps.ai_usage.normalise import Endpoint, input_bound
+from apps.ai_usage.tariffs import Tariff
+from apps.ai_usage.types import RoutePlan, Target
+from apps.governance.types import Standing
+from apps.tenancy.types import TenantState
+
+SCOPE = "inference:write"
+
+
+@dataclass(slots=True)
+class Permitted:
+    """A call that may be asked for: where it may go, and the most it can use."""
+
+    route: RoutePlan
+    targets: list[Target]
+    tariffs: list[Tariff]
+    input_tokens: int
+    output_tokens: int
+    choices: int
+    input_nano: int
+    output_price_pico: int
+    currency: str
+
+
+def check_standing(caller: Caller) -> None:
+    """Refuse a caller whose tenant may not call models now, or whose key may not."""
+    snapshot = caller.snapshot
+    if snapshot.tenant.state is TenantState.SUSPENDED:
+        raise Refusal(
+            Kind.PERMISSION,
+            "tenant_suspended",
+            f"This tenant is suspended: {snapshot.suspended_reason} Contact the operator.",
+        )
+    standing = snapshot.entitlements.standing
+    if standing is Standing.UNPAID:
+        raise Refusal(
+            Kind.UNPAID, "subscription_unpaid", "The subscription is not paid. Pay the open invoice to go on."
+        )
+    if standing is Standing.NONE:
+        raise Refusal(Kind.UNPAID, "no_subscription", "This tenant has no plan. Subscribe to one first.")
+    if SCOPE not in caller.key.principal.scopes:
+        raise Refusal(
+            Kind.PERMISSION, "scope_missing", f"This key lacks the scope {SCOPE}. Use a key that has it."
+        )
+
+
+def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
+    """Refuse what plan, key or price book do not allow; otherwise say where the call may go and its bounds."""
+    check_standing(caller)
+    route = route_of(caller, request.model)
+    speaking = [target for target in route.targets if target.dialect == request.dialect]
+    if not speaking:
+        raise Refusal(
+            Kind.INVALID,
+            "other_dialect",
+            f"{request.model} is served in another dialect. Use the endpoint of that dialect.",
+            param="model",
+        )
+    book = caller.snapshot.book
+    targets, tariffs = [], []
+    for target in speaking:
+        found = book.tariffs(target.provider, target.model, at)
+        if found:
+            targets.append(target)
+            tariffs += found
+    if not targets:
+        raise Refusal(
+            Kind.NOT_FOUND,
+            "model_not_priced",
+            f"{request.model} has no price on your plan, so it cannot be used. Contact the operator.",
+            param="model",
+        )
+    media = bodies.remote_media(request.body)
+    input_tokens = input_bound(request_bytes=len(request.body), remote_media=media)
+    choices, output_tokens = 1, 0
+    if request.endpoint is not Endpoint.EMBEDDINGS:
+        if request.endpoint is Endpoint.CHAT_COMPLETIONS:
+            choices = bodies.choices_asked(request.parsed)
+        asked = bodies.output_asked(request.endpoint, request.parsed)
+        output_tokens = min((asked or route.max_output_tokens), 10_000_000) * choices
+    bound = money_bounds.bound(tariffs, input_tokens)
+    return Permitted(
+        route, targets, tariffs, input_tokens, output_tokens, choices, bound.input_nano, bound.output_pico, tariffs[0].currency
+    )
+
+
+def route_of(caller: Caller, model: str) -> RoutePlan:
+    """The route of a public model name, if plan and key allow it."""
+    snapshot, principal = caller.snapshot, caller.key.principal
+    route = snapshot.catalogue.routes.get(model)
+    if route is None or not route.targets:
+        raise Refusal(
+            Kind.NOT_FOUND,
+            "model_not_found",
+            f"There is no model {model!r}. `GET /v1/models` lists those you can use.",
+            param="model",
+        )
+    if not snapshot.entitlements.may_use_model(model):
+        raise Refusal(
+            Kind.PERMISSION,
+            "model_not_in_plan",
+            f"Your plan {snapshot.entitlements.plan} does not include {model}. Choose another model or plan.",
+            param="model",
+        )
+    if principal.models_allowed and model not in principal.models_allowed:
+        raise Refusal(
+            Kind.PERMISSION,
+            "model_not_allowed_for_key",
+            f"This key may not use {model}. It may use {', '.join(sorted(principal.models_allowed))}.",
+            param="model",
+        )
+    return route

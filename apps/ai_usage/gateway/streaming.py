@@ -1,0 +1,181 @@
+"""Streams: bytes on as they come, the end only when the usage is safe, and no bill lost when the client leaves."""
+
+import asyncio
+import logging
+import time
+
+import orjson
+from django.conf import settings
+
+from apps.ai_usage.event_stream import StreamMeter, StreamTooLarge
+from apps.ai_usage.gateway import replies, upstream
+from apps.ai_usage.gateway.calls import Call
+from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.metering import AttemptLog, Reported
+from apps.ai_usage.gateway.replies import Send
+from apps.ai_usage.gateway.requests import Receive
+from apps.ai_usage.gateway.upstream import Answer, UpstreamCut
+from apps.ai_usage import bodies
+from apps.ai_usage.normalise import Endpoint
+from apps.ai_usage.sse import AnthropicMeter, OpenAIChatMeter, OpenAIResponsesMeter
+
+log = logging.getLogger(__name__)
+
+
+def meter_for(call: Call) -> StreamMeter:
+    """The meter of the call's endpoint."""
+    request = call.request
+    if request.endpoint is Endpoint.MESSAGES:
+        return AnthropicMeter()
+    if request.endpoint is Endpoint.RESPONSES:
+        return OpenAIResponsesMeter()
+    return OpenAIChatMeter(include_usage_requested_by_client=bodies.asks_for_usage(request.parsed))
+
+
+class Relay:
+    """One stream on its way from provider to client.
+
+    A client that has gone does not stop the meter: what the provider still produces is read within bounds
+    (`GATEWAY_DRAIN_SECONDS`, `GATEWAY_MAX_DRAINS`), so that its exact usage is known, and nothing is sent.
+    """
+
+    def __init__(self, call: Call, answer: Answer, attempt: AttemptLog, send: Send, receive: Receive) -> None:
+        self.call = call
+        self.answer = answer
+        self.attempt = attempt
+        self.meter = meter_for(call)
+        self._send = send
+        self._gone = asyncio.ensure_future(_disconnected(receive))
+        self._draining = False
+        self._drain_until = 0.0
+        self.cut_reason = ""
+
+    @property
+    def client_is_gone(self) -> bool:
+        """Whether nobody reads any more."""
+        return self._gone.done()
+
+    async def run(self) -> None:
+        """Relay to the end, account for it, and only then let the client see the end."""
+        try:
+            await self._send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [
+                        *replies.answer_headers(self.call, b"text/event-stream; charset=utf-8"),
+                        (b"cache-control", b"no-cache"),
+                        (b"x-accel-buffering", b"no"),
+                    ],
+                }
+            )
+            await self._relay()
+            await self._account()
+            await self._end()
+        finally:
+            self._gone.cancel()
+            self.answer.close()
+            if self._draining:
+                self.call.process.drains -= 1
+
+    async def _relay(self) -> None:
+        permitted = self.call.permitted
+        assert permitted is not None
+        ends = self.call.began + permitted.route.total_timeout
+        feed, gone = self.meter.feed, self._gone
+        try:
+            async for chunk in upstream.chunks(self.answer, permitted.route):
+                if self.call.log.first_byte_ms is None:
+                    self.call.log.first_byte_ms = round((time.monotonic() - self.call.began) * 1000)
+                forward = feed(chunk)
+                if gone.done():
+                    if not self._may_drain():
+                        self.cut_reason = "the client left and the rest was not waited for"
+                        return
+                elif forward:
+                    await self._send({"type": "http.response.body", "body": forward, "more_body": True})
+                if time.monotonic() > ends:
+                    self.cut_reason = f"longer than {permitted.route.total_timeout} s"
+                    return
+            rest = self.meter.finish()
+            if rest and not gone.done():
+                await self._send({"type": "http.response.body", "body": rest, "more_body": True})
+        except UpstreamCut as cut:
+            self.cut_reason = cut.reason
+        except StreamTooLarge as large:
+            self.cut_reason = str(large)
+        if not self.meter.completed and not self.cut_reason and self.meter.error is None:
+            self.cut_reason = "the stream ended without its last event"
+
+    def _may_drain(self) -> bool:
+        process = self.call.process
+        if not self._draining:
+            if process.drains >= settings.GATEWAY_MAX_DRAINS:
+                return False
+            process.drains += 1
+            self._draining = True
+            self._drain_until = time.monotonic() + settings.GATEWAY_DRAIN_SECONDS
+        return time.monotonic() < self._drain_until
+
+    async def _account(self) -> None:
+        meter, attempt = self.meter, self.attempt
+        attempt.duration_ms = round((time.monotonic() - self.call.began) * 1000)
+        gone = self.client_is_gone
+        outcome = "client_gone" if gone else "ok"
+        if self.cut_reason or meter.error is not None:
+            attempt.outcome = "cut" if self.cut_reason else "provider_error"
+            attempt.error = self.cut_reason or str(meter.error)[:300]
+            outcome = "client_gone" if gone else "cut"
+        await self.call.consumed(
+            attempt,
+            Reported(
+                raw_usage=meter.usage,
+                model=meter.model,
+                service_tier=meter.service_tier,
+                response_id=meter.response_id,
+                output_characters=meter.output_characters,
+                partial=not meter.usage_is_final,
+                drained=gone,
+            ),
+            status=200,
+            outcome=outcome,
+        )
+
+    async def _end(self) -> None:
+        if self.client_is_gone:
+            return
+        body = self.meter.take_terminal()
+        if self.cut_reason and not self.meter.completed:
+            body += mid_stream_error(self.call)
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def mid_stream_error(call: Call) -> bytes:
+    """How an open stream says that it ends badly: an event that each SDK raises on."""
+    refusal = Refusal(
+        Kind.UPSTREAM, "stream_interrupted", "The provider's stream broke off. What came so far has been charged."
+    )
+    document = refusal.document(call.request.dialect, str(call.log.id))
+    if call.request.dialect == "anthropic":
+        return b"event: error\ndata: " + orjson.dumps(document) + b"\n\n"
+    if call.request.endpoint is Endpoint.RESPONSES:
+        event = {
+            "type": "error",
+            "code": refusal.code,
+            "message": refusal.message,
+            "param": None,
+            "sequence_number": 0,
+        }
+        return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+    return b"data: " + orjson.dumps(document) + b"\n\n"
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def relay(call: Call, answer: Answer, attempt: AttemptLog, send: Send, receive: Receive) -> None:
+    """Relay one stream from head to end."""
+    await Relay(call, answer, attempt, send, receive).run()
+

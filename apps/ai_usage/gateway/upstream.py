@@ -1,0 +1,191 @@
+"""Speaking to a provider: bytes out as the client sent them, bytes back within bounds."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+
+from apps.ai_usage import bodies
+from apps.ai_usage.gateway.attempts import BAD_ANSWER, CONNECT, CUT, TIMEOUT, Failure
+from apps.ai_usage.gateway.requests import Headers, ModelRequest
+from apps.ai_usage.normalise import Endpoint
+from apps.ai_usage.types import RoutePlan, Target
+
+log = logging.getLogger(__name__)
+
+PATHS = {
+    Endpoint.CHAT_COMPLETIONS: "/chat/completions",
+    Endpoint.RESPONSES: "/responses",
+    Endpoint.EMBEDDINGS: "/embeddings",
+    Endpoint.MESSAGES: "/messages",
+}
+# What a client may say to the provider beside its body.
+_FORWARDED = {b"anthropic-version": "anthropic-version", b"anthropic-beta": "anthropic-beta", b"openai-beta": "OpenAI-Beta"}
+_MOST_ERROR_BODY = 256 * 1024
+
+
+class UpstreamFailed(Exception):
+    """No usable answer; `failure` says of what kind. Nothing has been sent to the client."""
+
+    def __init__(self, failure: Failure, reason: str) -> None:
+        super().__init__(reason)
+        self.failure = failure
+        self.reason = reason
+
+
+class UpstreamCut(Exception):
+    """An answer that had begun broke off, stalled, or grew beyond its bound."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Answer:
+    """A provider's answer whose body has not been read yet."""
+
+    response: aiohttp.ClientResponse | None  # None: read already
+    status: int
+    headers: dict[str, str]
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def request_id(self) -> str:
+        return self.headers.get("x-request-id") or self.headers.get("request-id") or ""
+
+    def close(self) -> None:
+        """Drop the connection: what comes is not wanted any more."""
+        if self.response is not None:
+            self.response.close()
+
+
+def url_of(target: Target, path: str) -> str:
+    """Where a target answers. Base addresses are given with or without their version, as each SDK does."""
+    base = target.base_url
+    if target.dialect == "anthropic" and not base.endswith("/v1"):
+        base += "/v1"
+    return base + path
+
+
+def body_for(request: ModelRequest, target: Target, granted_output: int | None) -> bytes:
+    """The client's bytes, changed only where they must be: model name, usage in streams, a clamped output."""
+    body = renamed(request.body, request.parsed, request.model, target)
+    if request.stream and request.endpoint is Endpoint.CHAT_COMPLETIONS and not bodies.asks_for_usage(request.parsed):
+        body = bodies.with_include_usage(body, request.parsed)
+    if granted_output is not None:
+        body = bodies.with_max_tokens(body, request.parsed, request.endpoint, granted_output)
+    return body
+
+
+def renamed(body: bytes, parsed: dict[str, Any], model: str, target: Target) -> bytes:
+    """The body with the target's own name for the model."""
+    return body if target.model == model else bodies.with_model(body, parsed, target.model)
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    route: RoutePlan,
+    target: Target,
+    path: str,
+    body: bytes,
+    client: Headers,
+    attempt_id: str,
+) -> Answer:
+    """Send a request and wait for the head of the answer; UpstreamFailed where none comes in time."""
+    headers = {"content-type": "application/json", "accept-encoding": "identity", "x-client-request-id": attempt_id}
+    if target.dialect == "anthropic":
+        headers["x-api-key"] = target.credential
+        headers["anthropic-version"] = "2023-06-01"
+    else:
+        headers["authorization"] = f"Bearer {target.credential}"
+    for name, sent in _FORWARDED.items():
+        if name in client:
+            headers[sent] = client[name].decode("latin-1")
+    timeout = aiohttp.ClientTimeout(
+        total=None,
+        sock_connect=route.connect_timeout,
+        sock_read=max(route.first_byte_timeout, route.between_bytes_timeout),
+    )
+    try:
+        async with asyncio.timeout(route.connect_timeout + route.first_byte_timeout):
+            response = await session.post(
+                url_of(target, path), data=body, headers=headers, timeout=timeout, allow_redirects=False
+            )
+    except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+        raise UpstreamFailed(CONNECT, f"no connection: {type(error).__name__}") from error
+    except TimeoutError as error:
+        raise UpstreamFailed(TIMEOUT, f"no answer within {route.first_byte_timeout} s") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise UpstreamFailed(CUT, f"connection lost: {type(error).__name__}") from error
+    answer = Answer(response, response.status, {name.lower(): value for name, value in response.headers.items()})
+    if answer.headers.get("content-encoding", "identity") not in ("identity", ""):
+        # We asked for none, and inflating what somebody else compressed is how bombs go off.
+        answer.close()
+        raise UpstreamFailed(BAD_ANSWER, f"answered with content-encoding {answer.headers['content-encoding']}")
+    return answer
+
+
+async def read_error(answer: Answer) -> bytes:
+    """The body of an error answer, as much of it as anybody needs."""
+    body = bytearray()
+    assert answer.response is not None
+    try:
+        async with asyncio.timeout(10):
+            async for chunk in answer.response.content.iter_any():
+                body += chunk
+                if len(body) > _MOST_ERROR_BODY:
+                    answer.close()
+                    break
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        answer.close()
+    return bytes(body)
+
+
+async def read_all(answer: Answer, seconds: float) -> bytes:
+    """The whole body; UpstreamFailed when it breaks off, or is larger or slower than it may be."""
+    response = answer.response
+    assert response is not None
+    most = settings.GATEWAY_MAX_RESPONSE
+    try:
+        async with asyncio.timeout(seconds):
+            declared = response.content_length
+            if declared is not None and declared <= most:
+                return await response.read()
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > most:
+                    answer.close()
+                    raise UpstreamFailed(BAD_ANSWER, f"answered with more than {most} bytes")
+            return bytes(body)
+    except TimeoutError as error:
+        answer.close()
+        raise UpstreamFailed(TIMEOUT, "the answer took too long") from error
+    except (aiohttp.ClientError, OSError) as error:
+        answer.close()
+        raise UpstreamFailed(CUT, f"the answer broke off: {type(error).__name__}") from error
+
+
+async def chunks(answer: Answer, route: RoutePlan) -> AsyncIterator[bytes]:
+    """What arrives, as it arrives; UpstreamCut when it breaks off or stops for too long."""
+    assert answer.response is not None
+    content = answer.response.content
+    try:
+        while True:
+            async with asyncio.timeout(route.between_bytes_timeout):
+                chunk = await content.readany()
+            if not chunk:
+                return
+            yield chunk
+    except TimeoutError:
+        raise UpstreamCut(f"nothing for {route.between_bytes_timeout} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamCut(f"the stream broke off: {type(error).__name__}") from error

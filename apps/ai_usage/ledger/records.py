@@ -1,0 +1,78 @@
+"""What one call leaves behind, and the SQL that stores a batch of them in a tenant's schema."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import orjson
+from django.db import connection, models
+
+from apps.ai_usage.models import Attempt, Call, UsageEvent, UsagePending
+from apps.tenancy.types import TenantRef
+
+
+@dataclass(slots=True)
+class Record:
+    """Rows of one call: itself, its attempts, and what was consumed. Values are JSON-ready, by column name."""
+
+    tenant: TenantRef
+    call: dict[str, Any]
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_line(self) -> bytes:
+        """One line of the spool."""
+        tenant = {"id": self.tenant.id, "schema": self.tenant.schema}
+        return orjson.dumps(
+            {"tenant": tenant, "call": self.call, "attempts": self.attempts, "events": self.events},
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+
+
+def batch_parameters(records: list[Record]) -> tuple[str, str, str, str]:
+    """The parameters of `insert_statement` for records of one tenant: three JSON arrays and the tenant's id."""
+    return (
+        orjson.dumps([record.call for record in records]).decode(),
+        orjson.dumps([row for record in records for row in record.attempts]).decode(),
+        orjson.dumps([row for record in records for row in record.events]).decode(),
+        str(records[0].tenant.id),
+    )
+
+
+@cache
+def insert_statement(schema: str) -> str:
+    """One statement that stores a batch whole or not at all, and any part that is there already not again.
+
+    Events that are new are put down for the roll-up in the same breath, and the roll-up is asked for by a
+    ticket, so neither can be forgotten. JSON arrays as parameters keep the cost per row with PostgreSQL,
+    where the gateway's core is not.
+    """
+    pending = UsagePending._meta.db_table
+    return f"""
+WITH calls AS ({_insert(schema, Call, "%s")}),
+attempts AS ({_insert(schema, Attempt, "%s")}),
+events AS ({_insert(schema, UsageEvent, "%s")} RETURNING id),
+pending AS (INSERT INTO "{schema}"."{pending}" (event_id) SELECT id FROM events)
+INSERT INTO public.jobs_workticket
+    (id, kind, tenant_id, queue, payload, state, dedupe_key, cost, due_at, attempts, max_attempts,
+     worker, last_error, created_at)
+SELECT uuidv7(), 'billing.roll_up_tenant', t.id, 'billing', '{{}}', 'ready', t.id::text, 1, now(), 0, 20,
+       '', '', now()
+  FROM (SELECT %s::uuid AS id) t WHERE EXISTS (SELECT 1 FROM events)
+ON CONFLICT DO NOTHING
+"""
+
+
+def _insert(schema: str, model: type[models.Model], parameter: str) -> str:
+    """INSERT … SELECT from a JSON array, for every column of the model that the database does not fill itself."""
+    columns = [
+        column
+        for column in model._meta.concrete_fields
+        if not column.has_db_default()  # type: ignore[attr-defined]
+    ]
+    names = ", ".join(f'"{column.column}"' for column in columns)
+    typed = ", ".join(f'"{column.column}" {column.db_type(connection)}' for column in columns)
+    return (
+        f'INSERT INTO "{schema}"."{model._meta.db_table}" ({names}) '
+        f"SELECT {names} FROM jsonb_to_recordset({parameter}::jsonb) AS r({typed}) ON CONFLICT (id) DO NOTHING"
+    )

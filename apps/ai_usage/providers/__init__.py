@@ -1,0 +1,1 @@
+"""The official SDKs, for what workers do. Nothing outside this package imports them."""

@@ -1,0 +1,33 @@
+"""What workers do for the gateway."""
+
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_process_shutdown, worker_shutdown
+from django.utils import timezone
+
+from apps.ai_usage import background
+from apps.ai_usage.models import BackgroundResponse
+from apps.tenancy.selectors import all_tenants
+from apps.tenancy.services import in_tenant
+
+
+@shared_task(name="ai_usage.run_background")
+def run_background(*, response_id: str) -> None:
+    """Make one background response."""
+    background.run_background(UUID(response_id))
+
+
+@shared_task(name="ai_usage.forget_background")
+def forget_background() -> None:
+    """Delete background responses that are kept no longer."""
+    for tenant in all_tenants():
+        with in_tenant(tenant):
+            BackgroundResponse.objects.filter(expires_at__lt=timezone.now()).delete()
+
+
+@worker_shutdown.connect
+@worker_process_shutdown.connect
+def write_down_what_waits(**_: object) -> None:
+    """A worker that stops leaves no usage record behind in memory."""
+    background.stop_plane()

@@ -1,0 +1,167 @@
+"""Embedded services once per run, one database per worker cloned from a template, two tenants in each."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+# Django reads its settings while pytest starts, before any fixture; addresses that nothing answers on until
+# the fixtures below replace them make an accidental early connection fail at once.
+os.environ.setdefault("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+os.environ.setdefault("CONTROL_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+os.environ.setdefault("VALKEY_URL", "redis://127.0.0.1:1/0")
+os.environ["LOCKSTEP_PLANE"] = "control"
+os.environ["TEST_BEGINS_AS_TENANT_PLANE"] = "1"
+
+import psycopg  # noqa: E402
+import pytest  # noqa: E402
+
+SPARE_SCHEMAS = 8
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Hand the controller's services to each xdist worker."""
+    services = _services(node.config)
+    node.workerinput["services"] = {
+        "control_url": services.control_url,
+        "tenant_url": services.tenant_url,
+        "superuser_url": services.superuser_url,
+        "valkey_url": services.valkey_url,
+    }
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what this process started."""
+    stop = config.stash.get(_STOP, None)
+    if stop is not None:
+        stop()
+
+
+_SERVICES: pytest.StashKey[Any] = pytest.StashKey()
+_STOP: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
+
+
+def _services(config: pytest.Config) -> Any:
+    """The run's PostgreSQL and Valkey, started when first asked for."""
+    if hasattr(config, "workerinput"):
+        return _Handed(config.workerinput["services"])
+    if _SERVICES not in config.stash:
+        from deploy.local.testing import throwaway_services
+
+        entered = throwaway_services()
+        services = entered.__enter__()
+        config.stash[_SERVICES] = services
+        config.stash[_STOP] = lambda: entered.__exit__(None, None, None)
+        _make_template(services)
+    return config.stash[_SERVICES]
+
+
+class _Handed:
+    def __init__(self, addresses: dict[str, str]) -> None:
+        self.control_url = addresses["control_url"]
+        self.tenant_url = addresses["tenant_url"]
+        self.superuser_url = addresses["superuser_url"]
+        self.valkey_url = addresses["valkey_url"]
+
+
+def _make_template(services: Any) -> None:
+    """Migrate once, in a process of its own so that this one keeps no connection to the template."""
+    import subprocess
+    import sys
+
+    environment = os.environ | {
+        "DATABASE_URL": services.control_url,
+        "CONTROL_DATABASE_URL": services.control_url,
+        "VALKEY_URL": services.valkey_url,
+        "LOCKSTEP_PLANE": "control",
+        "TEST_BEGINS_AS_TENANT_PLANE": "0",
+        "DJANGO_SETTINGS_MODULE": "config.settings.test",
+    }
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.template_database", str(SPARE_SCHEMAS)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise pytest.UsageError(f"The template database could not be made:\n{made.stdout}\n{made.stderr}")
+
+
+@pytest.fixture(scope="session")
+def services(request: pytest.FixtureRequest) -> Any:
+    """Addresses of this run's PostgreSQL and Valkey: control_url, tenant_url, superuser_url, valkey_url.
+
+    The database in the URLs is this worker's own, and so is the Valkey database number.
+    """
+    run = _services(request.config)
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
+    name = f"test_{worker}"
+    with psycopg.connect(run.superuser_url, autocommit=True) as admin:
+        template = urlsplit(run.control_url).path.lstrip("/")
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER lockstep_control')
+        admin.execute(f'GRANT CONNECT ON DATABASE "{name}" TO lockstep_tenant')
+    number = int(worker.removeprefix("gw")) + 1
+    return _Handed(
+        {
+            "control_url": _with_path(run.control_url, name),
+            "tenant_url": _with_path(run.tenant_url, name),
+            "superuser_url": _with_path(run.superuser_url, name),
+            "valkey_url": _with_path(run.valkey_url, str(number)),
+        }
+    )
+
+
+def _with_path(url: str, path: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{path}"))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(services: Any, django_db_blocker: Any) -> Iterator[None]:
+    """Point Django at this worker's clone instead of making a test database by migrating."""
+    from django.conf import settings
+    from django.core.cache import caches
+    from django.db import connections
+
+    from config.settings.databases import postgres
+
+    found = postgres(services.control_url)
+    for holder in (settings.DATABASES["default"], connections["default"].settings_dict):
+        holder.update({key: found[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+    settings.TENANT_DATABASE_URL = services.tenant_url
+    settings.CONTROL_DATABASE_URL = services.control_url
+    settings.VALKEY_URL = services.valkey_url
+    settings.CELERY_BROKER_URL = services.valkey_url
+    settings.CACHES["default"]["LOCATION"] = services.valkey_url
+    caches.settings["default"]["LOCATION"] = services.valkey_url
+    yield
+    connections.close_all()
+
+
+@pytest.fixture(autouse=True)
+def _public_scope_of_fixtures() -> Iterator[None]:
+    """pytest-django opens transactions around a test; that bookkeeping happens in the public scope, said here.
+
+    A test enters a tenant itself; what it runs in threads and tasks of its own starts without any scope.
+    """
+    from apps.tenancy.context import PUBLIC, in_scope
+
+    with in_scope(PUBLIC):
+        yield
+
+
+@pytest.fixture
+def acme(db: None) -> Any:
+    """A ready tenant on the plan `business` of the test catalogue, from the template database."""
+    from apps.tenancy.selectors import tenant_by_slug
+
+    return tenant_by_slug("acme")
+
+
+@pytest.fixture
+def globex(db: None) -> Any:
+    """Another ready tenant, on the plan `starter`: whatever acme does must not be seen here."""
+    from apps.tenancy.selectors import tenant_by_slug
+
+    return tenant_by_slug("globex")

@@ -1,0 +1,1 @@
+"""State for tests, made through services so that it is true."""
