@@ -83,6 +83,14 @@ class OperatorExists(DomainError):
         super().__init__(f"{email} is an operator already.")
 
 
+class LastOperator(DomainError):
+    status = 409
+    code = "last_operator"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last operator who can sign in. Let somebody else in first.")
+
+
 class NotInThisPlane(DomainError):
     status = 403
     code = "not_in_this_plane"

@@ -25,6 +25,8 @@ class SessionStore(db.SessionStore):
     address = ""
     agent = ""
     _seen_at: datetime | None = None
+    # Our Session, which the stubs know only as Django's.
+    model: Any
 
     # Django's asynchronous twins would look the plain key up; these run the methods below instead.
     aexists = SessionBase.aexists
@@ -55,7 +57,7 @@ class SessionStore(db.SessionStore):
 
     def create_model_instance(self, data: dict[str, Any]) -> Any:
         user_id = data.get(SESSION_KEY)
-        key = stored_key(self._get_or_create_session_key())
+        key = stored_key(str(self.session_key))
         row = self.model.objects.filter(session_key=key).first() or self.model(session_key=key)
         row.session_data = self.encode(data)
         row.expire_date = self.get_expiry_date()

@@ -60,13 +60,12 @@ def member_detail(request: "PortalRequest", member_id: UUID) -> HttpResponse:
             roles=grantable_roles(request.member.scopes),
             initial={"role": member.role},
         )
-    if request.method == "POST":
-        if form is None or form.is_valid():
-            # The service refuses who may not, in words; asking it keeps one place that decides.
-            role = form.cleaned_data["role"] if form else request.POST.get("role", Role.VIEWER)
-            services.change_role(member_id=member_id, role=role, actor=request.actor)
-            messages.success(request, f"{member.label} is {Role(role).label.lower()} now.")
-            return redirect("identity:member", member_id=member_id)
+    if request.method == "POST" and (form is None or form.is_valid()):
+        # The service refuses who may not, in words; asking it keeps one place that decides.
+        role = form.cleaned_data["role"] if form else member.role
+        services.change_role(member_id=member_id, role=role, actor=request.actor)
+        messages.success(request, f"{member.label} is {Role(role).label.lower()} now.")
+        return redirect("identity:member", member_id=member_id)
     return render(
         request,
         "identity/member.html",

@@ -1,0 +1,130 @@
+"""Suspending and deleting tenants, and both audit logs, in the operator admin."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
+
+from apps.governance import services
+from apps.governance.audit import record_operator_audit
+from apps.governance.models import OperatorAuditEntry
+from apps.governance.selectors import audit_log, entitlements
+from apps.operator_site.forms import ConfirmedReasonForm, ReasonForm
+from apps.operator_site.pages import OperatorPage
+from apps.operator_site.site import site
+from apps.operator_site.types import RowAction, RowPage
+from apps.tenancy.services import in_tenant
+from apps.tenancy.types import TenantState
+
+_PAGE = 50
+
+site.records_with(record_operator_audit)
+
+
+def _suspend(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
+    services.suspend_tenant(tenant.as_ref(), reason=answers["reason"], actor=request.actor)
+    return f"{tenant.slug} is suspended from its next request on."
+
+
+def _resume(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
+    services.resume_tenant(tenant.as_ref(), reason=answers["reason"], actor=request.actor)
+    return f"{tenant.slug} is served again from its next request on."
+
+
+def _delete(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
+    grace = timedelta(days=answers["grace_days"])
+    services.delete_tenant(tenant.as_ref(), reason=answers["reason"], grace=grace, actor=request.actor)
+    return f"{tenant.slug} is no longer served; its data is erased in {answers['grace_days']} days."
+
+
+class DeletionForm(ConfirmedReasonForm):
+    """Why, how long it can still be stopped, and the slug typed out."""
+
+    grace_days = forms.IntegerField(
+        label="Days until the data is erased",
+        min_value=0,
+        max_value=365,
+        initial=30,
+        widget=UnfoldAdminIntegerFieldWidget(),
+    )
+
+
+def _audit(request: HttpRequest, tenant: Any) -> dict[str, Any]:
+    before = request.GET.get("before", "")
+    action = request.GET.get("action", "").strip()
+    with in_tenant(tenant.as_ref()):
+        entries = audit_log(before=int(before) if before.isdigit() else None, action=action, limit=_PAGE + 1)
+    shown = entries[:_PAGE]
+    return {
+        "entries": shown,
+        "wanted_action": action,
+        "older": shown[-1].sequence if len(entries) > _PAGE else None,
+    }
+
+
+def _entitled(request: HttpRequest, tenant: Any) -> dict[str, Any]:
+    with in_tenant(tenant.as_ref()):
+        return {"entitled": entitlements()}
+
+
+def _has_schema(tenant: Any) -> bool:
+    return tenant.state in (TenantState.READY, TenantState.SUSPENDED)
+
+
+site.hang(
+    "tenancy.tenant",
+    actions=[
+        RowAction(
+            name="suspend",
+            label="Suspend",
+            run=_suspend,
+            form=ReasonForm,
+            explanation="Calls and changes are refused from the next request on; its people still sign in "
+            "and read. They see the reason.",
+            applies=lambda tenant: tenant.state == TenantState.READY,
+            is_dangerous=True,
+        ),
+        RowAction(
+            name="resume",
+            label="Resume",
+            run=_resume,
+            form=ReasonForm,
+            applies=lambda tenant: tenant.state == TenantState.SUSPENDED,
+        ),
+        RowAction(
+            name="delete",
+            label="Delete",
+            run=_delete,
+            form=DeletionForm,
+            explanation="Stops serving the tenant at once. Its schema, with people, keys and usage, is "
+            "erased when the days have passed; statements and invoices stay in the books.",
+            applies=_has_schema,
+            is_dangerous=True,
+        ),
+    ],
+    pages=[
+        RowPage("audit", "Audit log", "operator/tenant_audit.html", _audit, applies=_has_schema),
+        RowPage(
+            "entitlements",
+            "Entitlements",
+            "operator/tenant_entitlements.html",
+            _entitled,
+            applies=_has_schema,
+        ),
+    ],
+)
+
+
+@admin.register(OperatorAuditEntry)
+class OperatorAuditPage(OperatorPage):
+    """Read only, for everybody: the tenant plane cannot see the table, and no page changes it."""
+
+    may_add = may_change = may_delete = False
+    list_display = ["at", "action", "actor_name", "tenant_id", "target_kind", "target_id"]
+    list_filter = ["action", "target_kind"]
+    search_fields = ["action", "actor_name", "tenant_id", "target_id"]
+    date_hierarchy = "at"
+    ordering = ["-sequence"]

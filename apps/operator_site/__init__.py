@@ -1,0 +1,1 @@
+"""The operator admin's frame: one site that every app hangs its pages into, audited without each page's help."""
