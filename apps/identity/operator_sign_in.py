@@ -61,7 +61,7 @@ class _Attempt:
         self._seconds = limits["seconds"]
 
     def is_allowed(self) -> bool:
-        """Take one attempt. Counted before the password is looked at, so that many at once are bounded too."""
+        """Take one attempt: counted before the password is looked at, so that many at once are bounded."""
         try:
             taken = {key: self._take(key) for key in self._bounds}
         except RedisError:

@@ -1,1 +1,1 @@
-"""The operator admin's frame: one site that every app hangs its pages into, audited without each page's help."""
+"""The operator admin's frame: one audited site that every app hangs its pages into."""

@@ -1,4 +1,4 @@
-"""The base of every page of the operator admin: what is changed is written down, what must not change cannot."""
+"""The base of every page of the operator admin: what changes is written down, what must not change cannot."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -65,7 +65,7 @@ class OperatorSite(UnfoldAdminSite):
         columns: Iterable[Column] = (),
         after_change: Iterable[Callable[[HttpRequest, Any], None]] = (),
     ) -> None:
-        """Add buttons, pages, columns and consequences to the pages of a model, named as in `tenancy.tenant`."""
+        """Add buttons, pages, columns and consequences to a model's pages; named as in `tenancy.tenant`."""
         hung = self._hung[into]
         hung.actions.extend(actions)
         hung.pages.extend(pages)

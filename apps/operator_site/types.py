@@ -44,7 +44,7 @@ class RowPage:
 
 @dataclass(frozen=True)
 class Column:
-    """A column in a list, filled for all rows of a page at once: `values` maps primary keys to what is shown."""
+    """A column in a list, filled for a whole page at once: `values` maps primary keys to what is shown."""
 
     label: str
     values: Callable[[Sequence[Any]], dict[Any, Any]]
@@ -52,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of the first page, drawn by `template` from what `context` returns. Lower `place` comes first."""
+    """A part of the first page, drawn by `template` from `context`; a lower `place` comes first."""
 
     template: str
     context: Callable[[HttpRequest], dict[str, Any]]
