@@ -4,8 +4,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable
 
+from django.apps import apps
+from django.conf import settings
+from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
@@ -28,8 +34,20 @@ def migrate_schema(schema: str) -> None:
         # Otherwise the migration table found is the one in `public`, and nothing would run.
         MigrationRecorder(connection).ensure_schema()
     with context.in_scope(Scope(schema=schema)):
-        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        _migrate_tenant_apps()
         grants.apply_grants()
+
+
+def _migrate_tenant_apps() -> None:
+    """The migrations of the apps that have tables here, and no others.
+
+    `migrate` would walk the shared apps' migrations too, to find in each operation that it is not for this schema;
+    with dj-stripe's 62 tables among them that takes most of the time of making a tenant.
+    """
+    executor = MigrationExecutor(connection)
+    executor.loader.check_consistent_history(connection)
+    labels = {config.label for config in apps.get_app_configs() if config.name in settings.TENANT_APPS}
+    executor.migrate([node for node in executor.loader.graph.leaf_nodes() if node[0] in labels])
 
 
 def migrate_public() -> None:
