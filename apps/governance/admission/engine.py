@@ -57,8 +57,9 @@ class AdmissionEngine:
     `start` begins the watch, which keeps leases alive, notices when Valkey lost its data and tells it the
     endings that it was away for. `recovery_ms` is how long budgets wait after a loss for every process to put
     its open leases back. `per_tenant_generation` keeps all keys in the tenant's slot, for a cluster; its
-    price is that a tenant's first call ever waits for a recovery. `clock` (Unix milliseconds) replaces
-    Valkey's own, for tests.
+    price is that a tenant's first call ever waits for a recovery. `resolve_in_background` looks up expired
+    leases also when nobody was refused because of them. `clock` (Unix milliseconds) replaces Valkey's own,
+    for tests.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class AdmissionEngine:
         recovery_ms: int = 2000,
         beat_s: float = 0.25,
         per_tenant_generation: bool = False,
+        resolve_in_background: bool = True,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self.valkey = valkey
         self._clock = ServerClock(clock)
         self._recovery_ms = recovery_ms
+        self._resolve_in_background = resolve_in_background
         self._leases = Leases(valkey, self._clock)
         self._recovery = Recovery(
             valkey, self._leases, self._clock, beat_s=beat_s, per_tenant=per_tenant_generation
@@ -221,7 +224,7 @@ class AdmissionEngine:
         status = reply[0]
         if status == _OK:
             end = 5 + 2 * len(ask.limits.limits)
-            if len(reply) > end:
+            if len(reply) > end and self._resolve_in_background:
                 self._desk.resolve_soon(prefix, _texts(reply[end:]), ledger_amounts)
             self._admitted_count += 1
             admitted = Admitted(ask, compiled, generation, reply, end)

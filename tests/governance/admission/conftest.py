@@ -122,3 +122,21 @@ def make_tenant(shared_server: Server, ledger: Ledger) -> Callable[..., Tenant]:
 @pytest.fixture
 def tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
     return make_tenant()
+
+
+class Clock:
+    """A time that only moves when told. It starts now, as other engines on the server have real clocks."""
+
+    def __init__(self) -> None:
+        self._now = int(time.time() * 1000)
+
+    def now(self) -> int:
+        return self._now
+
+    def advance(self, milliseconds: int) -> None:
+        self._now += milliseconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -1,4 +1,6 @@
-"""A ledger of usage events for tests of admission: a SQLite file or memory, read in one snapshot like the real one."""
+"""A ledger of usage events for tests of admission: a SQLite file or memory, read in one snapshot like the
+real one.
+"""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,12 +10,15 @@ from apps.governance.admission.types import BudgetWindow, Spent
 
 
 class Ledger:
-    """Events of calls: amount in nano-units, when admitted, and whom they count for. Shared by processes if in a file."""
+    """Events of calls: amount in nano-units, when admitted, and whom they count for. Shared by processes if
+    in a file.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._database = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=10)
         self._database.execute(
-            "CREATE TABLE IF NOT EXISTS event (tenant TEXT, call TEXT, amount INTEGER, at INTEGER, owner TEXT, key TEXT)"
+            "CREATE TABLE IF NOT EXISTS event "
+            "(tenant TEXT, call TEXT, amount INTEGER, at INTEGER, owner TEXT, key TEXT)"
         )
         self.reads = 0
 

@@ -1,8 +1,10 @@
-"""A tenant as the tests of admission see it: asks with its epoch, calls with their ends, and a look into Valkey."""
+"""A tenant as the tests of admission see it: asks with its epoch, calls with their ends, and a look into
+Valkey.
+"""
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,10 @@ from tests.governance.admission.ledger import Ledger
 _numbers = itertools.count(1)
 
 
+async def _nothing() -> None:
+    pass
+
+
 class Tenant:
     def __init__(self, tenant_id: UUID, ledger: Ledger, port: int) -> None:
         self.id = tenant_id
@@ -24,13 +30,18 @@ class Tenant:
         self.epoch = 0
         self.valkey = redis.Redis(port=port, decode_responses=True)
         self.read_delay = 0.0
+        # What a test wants to happen around a reading of the ledger.
+        self.before_read: Callable[[], Awaitable[object]] = _nothing
+        self.after_read: Callable[[], Awaitable[object]] = _nothing
 
     def limits(self, *limits: Limit, owner: str = "", key: str = "") -> LimitSet:
         return LimitSet(self.id, limits, owner=owner, key=key)
 
     async def spent(self, budgets: Sequence[BudgetWindow], open_calls: Sequence[str]) -> Spent:
+        await self.before_read()
         spent = self.ledger.spent(self.id.hex, budgets, open_calls)
         await asyncio.sleep(self.read_delay)
+        await self.after_read()
         return spent
 
     async def amounts(self, call_ids: Sequence[str]) -> dict[str, int]:

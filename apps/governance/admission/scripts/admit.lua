@@ -1,34 +1,46 @@
 -- Let one request through under all its limits, or hold nothing and say why.
 -- KEYS: tenant prefix, generation. ARGV: see `_dynamic` in engine.py and `CompiledLimits` in limits.py.
 local OK, REFUSED, STALE, UNSEEDED, LOST, WINDOW, DUPLICATE = 1, 2, 3, 4, 5, 6, 7
-local REQUESTS, TOKENS, SLOTS = '1', '2', '3'
+local REQUESTS, TOKENS, SLOTS, BUDGET = '1', '2', '3', '4'
 local NEVER = 2 ^ 53
 local FIRST = 21  -- each limit is six arguments: kind, name, limit, period or window end, trusted since, flags
 local ORPHANS = 64
 
 local now = clock(ARGV[5])
-
-local generation = generation_of(KEYS[2], now, ARGV[15])
 local budgets_asked = ARGV[16] == '1'
+
+-- Everything that is a string comes with one command: the generation, the epoch, and the fills of the rates.
+local kinds, names, limits, thirds, soft, estimated = {}, {}, {}, {}, {}, {}
+local strings, count, rates = {KEYS[2], prefix .. ':epoch', prefix .. ':dirty'}, 0, 3
+for i = FIRST, #ARGV, 6 do
+  count = count + 1
+  local kind, flags = ARGV[i], ARGV[i + 5]
+  kinds[count], limits[count], thirds[count] = kind, tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  soft[count] = flags == '1' or flags == '3'
+  if kind == BUDGET then
+    names[count], estimated[count] = prefix .. ':b:' .. ARGV[i + 1], flags >= '2'
+  elseif kind == SLOTS then
+    names[count] = prefix .. ':c:' .. ARGV[i + 1]
+  else
+    rates = rates + 1
+    names[count] = prefix .. ':r:' .. ARGV[i + 1]
+    strings[rates] = names[count]
+  end
+end
+local values = call('MGET', unpack(strings))
+
+local generation = renewed(values[1], KEYS[2], now, ARGV[15])
 local generation_since = tonumber(string.match(generation, '^%d+'))
 local recovery_left = budgets_asked and generation_since + ARGV[4] - now or 0
+if recovery_left > 2 * ARGV[4] then recovery_left = 0 end  -- the clock was put back since
 if generation ~= ARGV[3] or recovery_left > 0 then
   return {LOST, now, generation, recovery_left > 0 and recovery_left or 0}
 end
 
-local epoch, dirty = nil, false
-local state = call('HGETALL', prefix .. ':state')
-for i = 1, #state, 2 do
-  if state[i] == 'e' then
-    epoch = state[i + 1]
-  elseif tonumber(state[i + 1]) > now then
-    dirty = true
-  end
-end
+local epoch, dirty = values[2], values[3] and tonumber(values[3]) > now
 if not epoch then
   epoch = format('%.0f', microseconds())
-  call('HSET', prefix .. ':state', 'e', epoch)
-  call('PEXPIRE', prefix .. ':state', 40 * DAY)
+  call('SET', prefix .. ':epoch', epoch, 'PX', 40 * DAY)
 end
 if epoch ~= ARGV[1] or (dirty and ARGV[2] ~= '1') then
   return {STALE, now, epoch, dirty and 1 or 0}
@@ -38,43 +50,40 @@ if now < tonumber(ARGV[17]) or now >= tonumber(ARGV[18]) then return {WINDOW, no
 
 -- Read every limit before judging any.
 local tokens = tonumber(ARGV[9])
-local count = 0
 local used, held = {}, {}  -- rates: fill; slots: taken; budgets: spent and reserved
 local room = NEVER         -- the least that is left in a hard budget which holds the full bound
 local unseeded
-for i = FIRST, #ARGV, 6 do
-  count = count + 1
-  local kind = ARGV[i]
-  if kind == REQUESTS or kind == TOKENS then
-    used[count] = fill(prefix .. ':r:' .. ARGV[i + 1], ARGV[i + 2], now)
-  elseif kind == SLOTS then
-    used[count] = call('ZCOUNT', prefix .. ':c:' .. ARGV[i + 1], '(' .. format('%.0f', now), '+inf')
-  else
-    local counter = call('HMGET', prefix .. ':b:' .. ARGV[i + 1], 's', 'r', 'f')
-    local spent, reserved = tonumber(counter[1]), tonumber(counter[2] or 0)
-    if not spent or tonumber(counter[3]) < tonumber(ARGV[i + 4])
-      or tonumber(counter[3]) < generation_since then
+rates = 3
+for n = 1, count do
+  local kind = kinds[n]
+  if kind == BUDGET then
+    local counter = call('HMGET', names[n], 's', 'r', 'f')
+    local spent, seeded_at = tonumber(counter[1]), tonumber(counter[3])
+    if not spent or seeded_at < generation_since or seeded_at < tonumber(ARGV[FIRST + n * 6 - 2]) then
       unseeded = unseeded or {}
-      unseeded[#unseeded + 1] = count
+      unseeded[#unseeded + 1] = n
     else
-      used[count], held[count] = spent, reserved
-      if ARGV[i + 5] == '0' then
-        local left = ARGV[i + 2] - spent - reserved
-        if left < room then room = left end
-      end
+      local reserved = tonumber(counter[2] or 0)
+      used[n], held[n] = spent, reserved
+      local left = limits[n] - spent - reserved
+      if left < room and not soft[n] and not estimated[n] then room = left end
     end
+  elseif kind == SLOTS then
+    used[n] = call('ZCOUNT', names[n], '(' .. format('%.0f', now), '+inf')
+  else
+    rates = rates + 1
+    used[n] = fill(values[rates], limits[n], now)
   end
 end
 
 if unseeded then
   local answer, open = {UNSEEDED, now, #unseeded}, {}
   local has_reservations = false
-  for _, index in ipairs(unseeded) do
-    local i = FIRST + (index - 1) * 6
-    local counter = prefix .. ':b:' .. ARGV[i + 1]
+  for _, n in ipairs(unseeded) do
+    local counter = names[n]
     local fields = call('HMGET', counter, 's', 'r', 'k')
     if fields[1] then  -- seeded before this generation or before the limit was in force: not to be trusted
-      invalidate(ARGV[i + 1])
+      invalidate(ARGV[FIRST + n * 6 - 5])
       fields[3] = false
     end
     -- A seeding under way keeps its token, so that two processes help each other instead of starting over.
@@ -82,9 +91,9 @@ if unseeded then
     if not token then
       token = format('%.0f', microseconds())
       call('HSET', counter, 'k', token)
-      call('PEXPIRE', counter, counter_ttl(tonumber(ARGV[i + 3]), now))
+      call('PEXPIRE', counter, counter_ttl(thirds[n], now))
     end
-    answer[#answer + 1] = index
+    answer[#answer + 1] = n
     answer[#answer + 1] = token
     has_reservations = has_reservations or tonumber(fields[2] or 0) > 0
     for _, lease in ipairs(call('HKEYS', counter .. ':late')) do open[#open + 1] = lease end
@@ -109,42 +118,38 @@ local estimate = tonumber(ARGV[14])
 if estimate < 0 or estimate > hold then estimate = hold end
 
 local refusing, latest, remaining, budget_refuses = nil, -1, 0, 0
-for index = 1, count do
-  local i = FIRST + (index - 1) * 6
-  local kind, limit = ARGV[i], tonumber(ARGV[i + 2])
-  local soft = ARGV[i + 5] == '1' or ARGV[i + 5] == '3'
+local shadowed = {}
+for n = 1, count do
+  local kind, limit = kinds[n], limits[n]
   local reset, left
-  if kind == REQUESTS or kind == TOKENS then
-    local period = tonumber(ARGV[i + 3])
-    local quantity = kind == REQUESTS and 1 or tokens
-    local excess = used[index] + quantity * period - limit * period
-    if excess > 0 then
-      if soft then
-        held[index] = true  -- would have refused: the fill stays as it is and the answer says so
-      else
-        left = floor((limit * period - used[index]) / period)
-        reset = quantity > limit and NEVER or now + ceil(excess / limit)
+  if kind == BUDGET then
+    if not soft[n] then
+      left = limit - used[n] - held[n]
+      if (estimated[n] and estimate or hold) > left then
+        reset = thirds[n] > 0 and thirds[n] or NEVER
+        budget_refuses = 1
       end
     end
   elseif kind == SLOTS then
-    if not soft and used[index] >= limit then left, reset = 0, now + 1000 end
-  elseif not soft then
-    left = limit - used[index] - held[index]
-    if (ARGV[i + 5] == '2' and estimate or hold) > left then
-      reset = tonumber(ARGV[i + 3])
-      if reset == 0 then reset = NEVER end
-      budget_refuses = 1
+    if used[n] >= limit and not soft[n] then left, reset = 0, now + 1000 end
+  else
+    local period, quantity = thirds[n], kind == REQUESTS and 1 or tokens
+    local excess = used[n] + quantity * period - limit * period
+    if excess > 0 then
+      if soft[n] then
+        shadowed[n] = true  -- would have refused: the fill stays as it is and the answer says so
+      else
+        left = floor((limit * period - used[n]) / period)
+        reset = quantity > limit and NEVER or now + ceil(excess / limit)
+      end
     end
   end
-  if reset and reset > latest then refusing, latest, remaining = index, reset, left end
+  if reset and reset > latest then refusing, latest, remaining = n, reset, left end
 end
 
 -- Leases past their end still hold budget, since their owner may have died between the ledger and the settlement.
 -- Whoever asks next looks them up in the ledger and resolves them; their slots were free when they expired.
-local orphans = {}
-if budgets_asked then
-  orphans = call('ZRANGEBYSCORE', prefix .. ':leases', '-inf', format('%.0f', now), 'LIMIT', 0, ORPHANS)
-end
+local orphans = budgets_asked and call('ZRANGEBYSCORE', prefix .. ':leases', '-inf', now, 'LIMIT', 0, ORPHANS) or {}
 
 if refusing then
   local answer = {
@@ -156,58 +161,55 @@ end
 
 local lease, expiry = ARGV[6], now + ARGV[7]
 local budgets, slots, buckets = {}, {}, {}
-for index = 1, count do
-  local i = FIRST + (index - 1) * 6
-  local kind = ARGV[i]
-  if kind == TOKENS then
-    if not held[index] then
-      local n = #buckets
-      buckets[n + 1], buckets[n + 2], buckets[n + 3], buckets[n + 4] = ARGV[i + 1], tokens, ARGV[i + 2], ARGV[i + 3]
-    end
+for n = 1, count do
+  local kind, name = kinds[n], ARGV[FIRST + n * 6 - 5]
+  if kind == BUDGET then
+    local size = #budgets
+    budgets[size + 1], budgets[size + 2], budgets[size + 3] = name, estimated[n] and estimate or hold, 0
   elseif kind == SLOTS then
-    slots[#slots + 1] = ARGV[i + 1]
-  elseif kind ~= REQUESTS then
-    local n = #budgets
-    budgets[n + 1], budgets[n + 2], budgets[n + 3] = ARGV[i + 1], ARGV[i + 5] >= '2' and estimate or hold, 0
+    slots[#slots + 1] = name
+  elseif kind == TOKENS and not shadowed[n] then
+    local size = #buckets
+    buckets[size + 1], buckets[size + 2], buckets[size + 3], buckets[size + 4] = name, tokens, limits[n], thirds[n]
   end
 end
 local record = cmsgpack.pack({now, ARGV[19], ARGV[20], budgets, slots, buckets})
 if not call('SET', prefix .. ':l:' .. lease, record, 'NX', 'PX', ARGV[8]) then return {DUPLICATE, now} end
 
-local answer = {OK, now, expiry, granted, hold}
-for index = 1, count do
-  local i = FIRST + (index - 1) * 6
-  local kind, limit = ARGV[i], tonumber(ARGV[i + 2])
-  local first, second
-  if kind == REQUESTS or kind == TOKENS then
-    local period = tonumber(ARGV[i + 3])
-    local level = used[index]
-    if held[index] then
-      first = -1
+-- Keys that every admission touches get their life renewed now and then, not each time.
+local renew = now % 64 == 0
+local answer, size = {OK, now, expiry, granted, hold}, 5
+for n = 1, count do
+  local kind, limit = kinds[n], limits[n]
+  if kind == BUDGET then
+    local reserved = held[n] + (estimated[n] and estimate or hold)
+    call('HSET', names[n], 'r', format('%.0f', reserved))
+    if thirds[n] == 0 then call('PEXPIRE', names[n], 40 * DAY) end
+    if held[n] == 0 then renew = true end
+    answer[size + 1], answer[size + 2] = used[n], reserved
+  elseif kind == SLOTS then
+    call('ZADD', names[n], expiry, lease)
+    if renew or used[n] == 0 then
+      call('ZREMRANGEBYSCORE', names[n], '-inf', now)
+      call('PEXPIRE', names[n], 40 * DAY)
+    end
+    answer[size + 1], answer[size + 2] = limit - used[n] - 1, 0
+  else
+    local period, level = thirds[n], used[n]
+    if shadowed[n] then
+      answer[size + 1] = -1
     else
       level = level + (kind == REQUESTS and 1 or tokens) * period
-      set_fill(prefix .. ':r:' .. ARGV[i + 1], level, limit, now)
-      first = floor((limit * period - level) / period)
+      set_fill(names[n], level, limit, now)
+      answer[size + 1] = floor((limit * period - level) / period)
     end
-    second = limit > 0 and now + ceil(level / limit) or -1
-  elseif kind == SLOTS then
-    local key = prefix .. ':c:' .. ARGV[i + 1]
-    call('ZREMRANGEBYSCORE', key, '-inf', format('%.0f', now))
-    call('ZADD', key, format('%.0f', expiry), lease)
-    call('PEXPIRE', key, DAY)
-    first, second = limit - used[index] - 1, 0
-  else
-    local counter = prefix .. ':b:' .. ARGV[i + 1]
-    first, second = used[index], held[index] + (ARGV[i + 5] >= '2' and estimate or hold)
-    call('HSET', counter, 'r', format('%.0f', second))
-    if ARGV[i + 3] == '0' then call('PEXPIRE', counter, 40 * DAY) end
+    answer[size + 2] = limit > 0 and now + ceil(level / limit) or -1
   end
-  local n = #answer
-  answer[n + 1], answer[n + 2] = first, second
+  size = size + 2
 end
 if budgets_asked then
-  call('ZADD', prefix .. ':leases', format('%.0f', expiry), lease)
-  call('PEXPIRE', prefix .. ':leases', 40 * DAY)
+  call('ZADD', prefix .. ':leases', expiry, lease)
+  if renew then call('PEXPIRE', prefix .. ':leases', 40 * DAY) end
 end
-for _, orphan in ipairs(orphans) do answer[#answer + 1] = orphan end
+for i = 1, #orphans do answer[size + i] = orphans[i] end
 return answer

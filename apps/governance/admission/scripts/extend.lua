@@ -8,12 +8,12 @@ if not is_live(record) then return 0 end
 local expiry = now + ARGV[3]
 local holds = cmsgpack.unpack(record)
 if #holds[4] > 0 then
-  call('ZADD', prefix .. ':leases', format('%.0f', expiry), lease)
+  call('ZADD', prefix .. ':leases', expiry, lease)
 else
   call('PEXPIRE', key, ARGV[3] + 60000)
 end
 for _, slot in ipairs(holds[5]) do
-  call('ZADD', prefix .. ':c:' .. slot, format('%.0f', expiry), lease)
-  call('PEXPIRE', prefix .. ':c:' .. slot, DAY)
+  call('ZADD', prefix .. ':c:' .. slot, expiry, lease)
+  call('PEXPIRE', prefix .. ':c:' .. slot, 40 * DAY)
 end
 return expiry

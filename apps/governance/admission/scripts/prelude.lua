@@ -1,14 +1,17 @@
 -- Shared by every script of admission. KEYS[1] is the tenant's prefix, `lockstep:{<tenant>}`; every other key of the
 -- tenant is made from it, so all of them live in one hash slot:
---   :state          hash   e = epoch, d<token> = when that writer's dirty mark ends
---   :r:<limit>      string "level at": a rate's fill (see rates below)
+--   :epoch          string what admission reads from the database is of this epoch
+--   :dirty          string until when some writer is between its announcement and its commit
+--   :writers        hash   those writers, each with the end of its own mark
+--   :r:<limit>      string a rate's fill and when that was so (see rates below)
 --   :c:<limit>      zset   leases holding a concurrency slot, scored by expiry
 --   :b:<budget>     hash   s = spent, r = reserved, f = when seeded, k = token of a seeding under way
 --   :b:<budget>:late  hash lease -> amount, of leases settled while that seeding is under way
 --   :new:<subject>  zset   "<window start> <budget>" scored by when it was seeded
 --   :leases         zset   leases that hold budget, scored by expiry
 --   :l:<lease>      string what a lease holds (msgpack), or after its end S (settled), O<amount> (returned)
--- Amounts are whole nano-units below 2^53, where Lua's doubles are exact; they are always written with %.0f.
+-- Amounts are whole nano-units below 2^53, where Lua's doubles are exact. They are written with %.0f, since Valkey would
+-- write 1e+15; as scores that does no harm.
 local call = redis.call
 local format = string.format
 local floor, ceil = math.floor, math.ceil
@@ -28,8 +31,7 @@ end
 
 -- A value that lasts as long as Valkey's data and process do: "<since when>-<unique>-<server>". Whoever finds another
 -- knows that data may be lost: all of it, or the last second's when a server came back from its own file.
-local function generation_of(key, now, server)
-  local generation = call('GET', key)
+local function renewed(generation, key, now, server)
   if not generation or string.sub(generation, -#server - 1) ~= '-' .. server then
     generation = format('%.0f-%.0f-%s', now, microseconds(), server)
     call('SET', key, generation, 'PX', 40 * DAY)
@@ -52,19 +54,16 @@ end
 
 -- Rates are GCRA in exact integers. A request of quantity q fills q * period units; the fill drains `limit` units a
 -- millisecond and never exceeds limit * period. (The usual form keeps a time of arrival and rounds it each time.)
-local function fill(key, limit, now)
-  local value = call('GET', key)
+local function fill(value, limit, now)
   if not value then return 0 end
-  local level, at = string.match(value, '^(%d+) (%d+)$')
-  local elapsed = now - at
-  if elapsed <= 0 then return tonumber(level) end
-  level = level - elapsed * limit
+  local level, at = struct.unpack('>dd', value)
+  if now > at then level = level - (now - at) * limit end
   return level > 0 and level or 0
 end
 
 local function set_fill(key, level, limit, now)
   if level > 0 then
-    call('SET', key, format('%.0f %.0f', level, now), 'PX', format('%.0f', ceil(level / limit) + 1))
+    call('SET', key, struct.pack('>dd', level, now), 'PX', format('%.0f', ceil(level / limit) + 1))
   else
     call('DEL', key)
   end

@@ -20,11 +20,11 @@ for i = 10, 9 + ARGV[9] * 3, 3 do
 end
 for i = 10 + ARGV[9] * 3, #ARGV do
   slots[#slots + 1] = ARGV[i]
-  call('ZADD', prefix .. ':c:' .. ARGV[i], format('%.0f', expiry), lease)
-  call('PEXPIRE', prefix .. ':c:' .. ARGV[i], DAY)
+  call('ZADD', prefix .. ':c:' .. ARGV[i], expiry, lease)
+  call('PEXPIRE', prefix .. ':c:' .. ARGV[i], 40 * DAY)
 end
 if #budgets > 0 then
-  call('ZADD', prefix .. ':leases', format('%.0f', expiry), lease)
+  call('ZADD', prefix .. ':leases', expiry, lease)
   call('PEXPIRE', prefix .. ':leases', 40 * DAY)
 end
 -- Token buckets started fresh without this lease's estimate, so there is nothing to correct in them.

@@ -9,6 +9,7 @@ local committed = {}
 for i = 4 + count * 7, #ARGV, 2 do committed[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local seeded, accepted = {}, 0
+local generation_since = tonumber(string.match(ARGV[1], '^%d+'))
 for i = 4, 3 + count * 7, 7 do
   local counter = prefix .. ':b:' .. ARGV[i]
   local fields = call('HMGET', counter, 's', 'k')
@@ -17,14 +18,14 @@ for i = 4, 3 + count * 7, 7 do
     local spent = tonumber(ARGV[i + 2])
     local late = call('HGETALL', counter .. ':late')
     for j = 1, #late, 2 do spent = spent + late[j + 1] - (committed[late[j]] or 0) end
-    local since = tonumber(ARGV[i + 5])
-    call('HSET', counter, 's', format('%.0f', spent), 'f', format('%.0f', since > now and since or now))
+    local seeded_at = math.max(now, generation_since, tonumber(ARGV[i + 5]))
+    call('HSET', counter, 's', format('%.0f', spent), 'f', format('%.0f', seeded_at))
     call('HDEL', counter, 'k')
     call('DEL', counter .. ':late')
     call('PEXPIRE', counter, counter_ttl(tonumber(ARGV[i + 4]), now))
     local fresh = prefix .. ':new:' .. ARGV[i + 6]
-    call('ZREMRANGEBYSCORE', fresh, '-inf', format('%.0f', now - DAY))
-    call('ZADD', fresh, format('%.0f', now), ARGV[i + 3] .. ' ' .. ARGV[i])
+    call('ZREMRANGEBYSCORE', fresh, '-inf', now - DAY)
+    call('ZADD', fresh, now, ARGV[i + 3] .. ' ' .. ARGV[i])
     call('PEXPIRE', fresh, DAY)
     seeded[ARGV[i]] = counter
     accepted = accepted + 1

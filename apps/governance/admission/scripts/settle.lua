@@ -3,12 +3,14 @@
 --       amount, tokens (-1: leave the estimate), then the budgets it holds as far as the caller knows.
 local SETTLED, ALREADY, UNKNOWN = 1, 2, 3
 local KEEP = 120000  -- how long the end of a lease is remembered; a later repeat only costs a question to the ledger
-local mode, now, lease = ARGV[1], clock(ARGV[2]), ARGV[3]
+local mode, lease = ARGV[1], ARGV[3]
 local amount, tokens = tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = prefix .. ':l:' .. lease
 
 local record = call('GET', key)
 if not is_live(record) then
+  -- An orphan whose record has gone at last; nobody is to be told of it again.
+  if mode == 'O' then call('ZREM', prefix .. ':leases', lease) end
   if record and (mode ~= 'S' or record == 'S' or tonumber(string.sub(record, 2)) == amount) then return {ALREADY} end
   if mode == 'S' then
     -- The lease ended without its owner, or was lost. Its amount is in the ledger; whether the counters have it
@@ -49,12 +51,13 @@ end
 if #budgets > 0 then call('ZREM', prefix .. ':leases', lease) end
 for i = 1, #slots do call('ZREM', prefix .. ':c:' .. slots[i], lease) end
 
-if tokens >= 0 then
+if tokens >= 0 and #buckets > 0 then
+  local now = clock(ARGV[2])
   for i = 1, #buckets, 4 do
     local correction = tokens - buckets[i + 1]
     if correction ~= 0 then
       local bucket, limit = prefix .. ':r:' .. buckets[i], tonumber(buckets[i + 2])
-      set_fill(bucket, fill(bucket, limit, now) + correction * buckets[i + 3], limit, now)
+      set_fill(bucket, fill(call('GET', bucket), limit, now) + correction * buckets[i + 3], limit, now)
     end
   end
 end
@@ -63,7 +66,7 @@ if amount > 0 then
   -- Budgets seeded since this lease was admitted that it doesn't hold: set up while it was under way. The ledger
   -- counts it in them, their counters do not.
   for _, subject in ipairs({'t', 'o:' .. owner, 'k:' .. api_key}) do
-    local seeded = call('ZRANGEBYSCORE', prefix .. ':new:' .. subject, format('%.0f', admitted), '+inf')
+    local seeded = call('ZRANGEBYSCORE', prefix .. ':new:' .. subject, admitted, '+inf')
     for _, entry in ipairs(seeded) do
       local start, budget = string.match(entry, '^(%d+) (.*)$')
       local is_held = admitted < tonumber(start)
