@@ -279,7 +279,7 @@ def test_a_price_cannot_be_built_below_nothing_or_from_a_float():
     with pytest.raises(money.NotExact):
         build_price(Decimal(1), Decimal("-100.01"))
     with pytest.raises(money.NotExact):
-        build_price(1.5, Decimal(10))  # type: ignore[arg-type]
+        build_price(1.5, Decimal(10))
 
 
 def test_a_plan_sells_the_same_rows_at_its_own_markup():

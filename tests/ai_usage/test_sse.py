@@ -434,3 +434,40 @@ def test_data_over_several_lines_is_read_as_one():
 
     assert forwarded == spread
     assert meter.usage == {"prompt_tokens": 5}
+
+
+_PIECES = [
+    b"data: ", b"data:", b"event: error", b"event: message_stop", b": x", b"[DONE]", b"{}", b"\xff", b"{",
+    b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b'{"error":{"a":1}}', b'{"error":null}', b'{"usage":null}',
+    b'{"usage":{"prompt_tokens":1}}', b'{"choices":[],"usage":{"total_tokens":1}}', b'{"type":"error"}',
+    b'{"type":"message_start","message":{"usage":{"input_tokens":1}}}', b'{"type":"message_stop"}',
+    b'{"type":"response.failed"}',
+]  # fmt: skip
+_METERS = [
+    lambda: OpenAIChatMeter(include_usage_requested_by_client=True),
+    OpenAIResponsesMeter,
+    AnthropicMeter,
+]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from(_PIECES), max_size=30).map(b"".join),
+    st.sampled_from(_METERS),
+    st.lists(st.integers(0, 10**6), max_size=8),
+)
+def test_whatever_comes_goes_on_in_order_and_no_cut_changes_the_outcome(stream, make, places):
+    whole, pieces = make(), make()
+
+    at_once = whole.feed(stream)
+    in_pieces = b"".join([pieces.feed(piece) for piece in cut(stream, places)])
+
+    assert stream.startswith(at_once + whole.held_terminal)
+    assert stream.startswith(in_pieces + pieces.held_terminal)
+    # Line ends beyond a blank line may wait for what follows them; nothing else may depend on the cuts.
+    assert _all_of(in_pieces, pieces) == _all_of(at_once, whole)
+    assert (pieces.usage, pieces.error, pieces.completed) == (whole.usage, whole.error, whole.completed)
+
+
+def _all_of(forwarded: bytes, meter: StreamMeter) -> bytes:
+    return (forwarded + meter.finish() + meter.take_terminal()).rstrip(b"\r\n")

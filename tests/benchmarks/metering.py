@@ -3,13 +3,15 @@
 import time
 import timeit
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 import orjson
 
 from apps.ai_usage.answers import response_usage
 from apps.ai_usage.bodies import with_include_usage, with_max_tokens, with_model
 from apps.ai_usage.normalise import Endpoint, estimate, normalise
-from apps.ai_usage.pricing import PriceBook, rate, rate_after_call, upper_bound_pico
+from apps.ai_usage.pricing import PriceBook, Tariff, rate, rate_after_call, upper_bound_pico
+from apps.ai_usage.quantities import Quantities
 from apps.ai_usage.sse import AnthropicMeter, OpenAIChatMeter, OpenAIResponsesMeter, StreamMeter
 from tests.factories.rates import NOW, rate_rows
 
@@ -73,8 +75,8 @@ def per_call() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "clamp the output", lambda: with_max_tokens(body, parsed, Endpoint.CHAT_COMPLETIONS, 100)
 
 
-def _amounts(priced: object, quantities: object) -> tuple[object, object]:
-    rated = rate_after_call(priced, quantities)  # type: ignore[arg-type]
+def _amounts(priced: Tariff, quantities: Quantities) -> tuple[Decimal, Decimal]:
+    rated = rate_after_call(priced, quantities)
     return rated.cost, rated.price
 
 
