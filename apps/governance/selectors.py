@@ -38,13 +38,17 @@ def budgets() -> list[TenantBudget]:
     ]
 
 
-def audit_log(*, before: int | None = None, action: str = "", limit: int = 50) -> list[AuditRecord]:
-    """Newest entries first, before a sequence number, optionally of one action or `area.` prefix."""
+def audit_log(
+    *, before: int | None = None, action: str = "", target_id: str = "", limit: int = 50
+) -> list[AuditRecord]:
+    """Newest entries first, before a sequence number, optionally of one action or `area.` prefix, or of one target."""
     rows = AuditEntry.objects.order_by("-sequence")
     if before is not None:
         rows = rows.filter(sequence__lt=before)
     if action:
         rows = rows.filter(action__startswith=action)
+    if target_id:
+        rows = rows.filter(target_id=target_id)
     return [
         AuditRecord(**{name: getattr(row, name) for name in AuditRecord.__dataclass_fields__})
         for row in rows[:limit]

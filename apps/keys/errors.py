@@ -57,7 +57,8 @@ class ChildLimitReached(DomainError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"A key can have {limit} living child keys. Revoke one, or let them expire.", details={"limit": limit}
+            f"A key can have {limit} living child keys. Revoke one, or let them expire.",
+            details={"limit": limit},
         )
 
 
@@ -89,7 +90,9 @@ class InvalidNetwork(DomainError):
     status = 400
     code = "invalid_network"
 
-    def __init__(self, text: str, *, reason: str = "write an address or a CIDR, such as 203.0.113.0/24") -> None:
+    def __init__(
+        self, text: str, *, reason: str = "write an address or a CIDR, such as 203.0.113.0/24"
+    ) -> None:
         super().__init__(f"{text[:60]!r} is not a network: {reason}.")
 
 
@@ -123,9 +126,7 @@ class WiderThanParent(DomainError):
     code = "wider_than_parent"
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            f"A child key cannot have more than its parent: {what}.", details={"wider": what}
-        )
+        super().__init__(f"A child key cannot have more than its parent: {what}.", details={"wider": what})
 
 
 class KeyNotUsable(DomainError):
@@ -141,7 +142,9 @@ class KeyAlreadyIssued(DomainError):
     code = "key_already_issued"
 
     def __init__(self) -> None:
-        super().__init__("This form was sent before and its key was made then. Its secret was shown once, there.")
+        super().__init__(
+            "This form was sent before and its key was made then. Its secret was shown once, there."
+        )
 
 
 class ServiceAccountNotFound(DomainError):

@@ -79,7 +79,9 @@ class ApiKey(models.Model):
     )
     # A child key is a subset of its parent, short-lived, and dies with it. A trigger (migration 0002) refuses a
     # child with more scopes than its parent, with another owner or environment, and the child of a child.
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
 
     scopes = ArrayField(models.CharField(max_length=40), default=list)
     # What whoever issued the key held at that moment: the constraint below says that nobody gives more. Written
@@ -87,7 +89,9 @@ class ApiKey(models.Model):
     issuer_scopes = ArrayField(models.CharField(max_length=40), default=list)
     # Empty lists mean "no restriction of its own": the plan and the policies still decide.
     models_allowed = ArrayField(models.CharField(max_length=120), default=list)
-    addresses_allowed = ArrayField(models.CharField(max_length=43), default=list)  # CIDR, v4 or v6, normalised
+    addresses_allowed = ArrayField(
+        models.CharField(max_length=43), default=list
+    )  # CIDR, v4 or v6, normalised
     tags = models.JSONField(default=dict)  # text → text, for cost attribution; copied onto each call
 
     # Limits of this key alone, inside the plan's. None: only the plan's apply.

@@ -5,6 +5,7 @@ from config.settings.ai_usage import *  # noqa: F403
 from config.settings.billing import *  # noqa: F403
 from config.settings.databases import *  # noqa: F403
 from config.settings.identity import *  # noqa: F403
+from config.settings.keys import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.operator_admin import *  # noqa: F403
 from config.settings.rest_api import *  # noqa: F403

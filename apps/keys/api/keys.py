@@ -72,7 +72,9 @@ class KeyList(TenantAPIView):
     scopes = {"GET": "keys:read", "POST": "keys:write"}
     environments = _BOTH
 
-    @describes(page_of(KeySerializer), query=KeyQuery, name="keys_list", tag="keys", examples={"A page": KEY_PAGE})
+    @describes(
+        page_of(KeySerializer), query=KeyQuery, name="keys_list", tag="keys", examples={"A page": KEY_PAGE}
+    )
     def get(self, request: ApiRequest) -> Response:
         """Keys of the environment of the key you use, newest first."""
         query = query_of(KeyQuery, request)
@@ -126,7 +128,14 @@ class KeyRotation(KeyView):
 
     scopes = {"POST": "keys:write"}
 
-    @describes(IssuedKeySerializer, body=RotateKey, status=201, name="keys_rotate", tag="keys", examples={"Issued": ISSUED})
+    @describes(
+        IssuedKeySerializer,
+        body=RotateKey,
+        status=201,
+        name="keys_rotate",
+        tag="keys",
+        examples={"Issued": ISSUED},
+    )
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
         """Make a successor with the same rights. The old key works on for the overlap and says it is deprecated."""
         body = body_of(RotateKey, request)
@@ -218,7 +227,11 @@ class KeyIntrospection(TenantAPIView):
         """
         parsed = tokens.parse(body_of(Introspect, request)["key"].strip())
         tenant = current_tenant()
-        if parsed is None or parsed.tenant_ref != tenant.ref or parsed.environment != request.auth.environment:
+        if (
+            parsed is None
+            or parsed.tenant_ref != tenant.ref
+            or parsed.environment != request.auth.environment
+        ):
             return Response({"active": False})
         principal = load_principal(tenant, parsed.key_id)
         if principal is None:

@@ -13,8 +13,12 @@ _MOST = 2**31 - 1
 class LimitsSerializer(StrictSerializer):
     """Limits of this key alone, inside those of the plan; null where only the plan's apply."""
 
-    requests_per_minute = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=_MOST)
-    tokens_per_minute = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=_MOST)
+    requests_per_minute = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=_MOST
+    )
+    tokens_per_minute = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=_MOST
+    )
     concurrent_calls = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=_MOST)
 
     def to_internal_value(self, data: Any) -> KeyLimits:
@@ -113,13 +117,20 @@ class IssueKey(ChangeKey):
 
     name = serializers.CharField(max_length=80)
     scopes = serializers.ListField(
-        child=serializers.CharField(max_length=40), min_length=1, max_length=50, help_text="None that you lack."
+        child=serializers.CharField(max_length=40),
+        min_length=1,
+        max_length=50,
+        help_text="None that you lack.",
     )
     environment = serializers.ChoiceField(
-        choices=[each.value for each in Environment], required=False, help_text="Default: that of the key you use."
+        choices=[each.value for each in Environment],
+        required=False,
+        help_text="Default: that of the key you use.",
     )
     member_id = serializers.UUIDField(required=False, help_text="Only the owner of the key you use.")
-    service_account_id = serializers.UUIDField(required=False, help_text="Default: the owner of the key you use.")
+    service_account_id = serializers.UUIDField(
+        required=False, help_text="Default: the owner of the key you use."
+    )
     expires_at = serializers.DateTimeField(required=False, help_text="Default and maximum: see /key-policy.")
 
 

@@ -16,7 +16,9 @@ urlpatterns = [
     path("keys/<uuid:key_id>/children", keys.KeyChildren.as_view(), name="api-key-children"),
     path("key-policy", tenant.KeyPolicyView.as_view(), name="api-key-policy"),
     path("service-accounts", tenant.ServiceAccountList.as_view(), name="api-service-accounts"),
-    path("service-accounts/<uuid:account_id>", tenant.ServiceAccountOne.as_view(), name="api-service-account"),
+    path(
+        "service-accounts/<uuid:account_id>", tenant.ServiceAccountOne.as_view(), name="api-service-account"
+    ),
     path(
         "service-accounts/<uuid:account_id>/disable",
         tenant.ServiceAccountDisabling.as_view(),

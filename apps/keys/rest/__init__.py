@@ -1,11 +1,11 @@
 """What every REST view of every app is built on: `apps.keys.rest` is open to them (docs/decisions/0012).
 
-    class UsageList(TenantAPIView):
-        scopes = {"GET": "usage:read"}
+class UsageList(TenantAPIView):
+    scopes = {"GET": "usage:read"}
 
-        @describes(page_of(UsageSerializer), query=UsageQuery)
-        def get(self, request):
-            return CursorPage(request).answer(fetch=…, position=…, show=UsageSerializer)
+    @describes(page_of(UsageSerializer), query=UsageQuery)
+    def get(self, request):
+        return CursorPage(request).answer(fetch=…, position=…, show=UsageSerializer)
 """
 
 from apps.keys.rest.pagination import CursorPage as CursorPage

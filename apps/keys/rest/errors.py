@@ -26,7 +26,9 @@ class IdempotencyKeyReused(DomainError):
     code = "idempotency_key_reused"
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key came with another request before. Use a new one for a new request.")
+        super().__init__(
+            "This Idempotency-Key came with another request before. Use a new one for a new request."
+        )
 
 
 class RequestInProgress(DomainError):
@@ -35,7 +37,8 @@ class RequestInProgress(DomainError):
 
     def __init__(self) -> None:
         super().__init__(
-            "A request with this Idempotency-Key is being worked on. Ask again shortly for its answer.", retry_after=1
+            "A request with this Idempotency-Key is being worked on. Ask again shortly for its answer.",
+            retry_after=1,
         )
 
 

@@ -42,7 +42,9 @@ class Attempt:
     answer_key: bytes
 
     @classmethod
-    def of(cls, *, principal: Principal, secret: str, word: str, method: str, path: str, body: bytes) -> "Attempt":
+    def of(
+        cls, *, principal: Principal, secret: str, word: str, method: str, path: str, body: bytes
+    ) -> "Attempt":
         """Recognise the request; InvalidIdempotencyKey where the header is not usable."""
         if _WORD.fullmatch(word) is None:
             raise InvalidIdempotencyKey
@@ -70,7 +72,9 @@ class Attempt:
     def keep(self, response: Response) -> None:
         """Keep the answer of a write that succeeded."""
         headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
-        plain = orjson.dumps({"data": orjson.Fragment(JSONRenderer().render(response.data) or b"null"), "headers": headers})
+        plain = orjson.dumps(
+            {"data": orjson.Fragment(JSONRenderer().render(response.data) or b"null"), "headers": headers}
+        )
         nonce = os.urandom(12)
         IdempotentWrite.objects.create(
             key_id=self.principal.key_id,

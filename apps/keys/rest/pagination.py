@@ -22,7 +22,11 @@ class PageQuery(serializers.Serializer[Any]):
     """The part of the query that every list understands."""
 
     limit = serializers.IntegerField(
-        required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MOST_LIMIT, help_text="How many to return."
+        required=False,
+        default=DEFAULT_LIMIT,
+        min_value=1,
+        max_value=MOST_LIMIT,
+        help_text="How many to return.",
     )
     cursor = serializers.CharField(
         required=False, default="", max_length=1000, help_text="`next_cursor` of the page before, unchanged."
@@ -40,7 +44,9 @@ class CursorPage:
         query = PageQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         self.limit: int = query.validated_data["limit"]
-        others = sorted((name, values) for name, values in request.query_params.lists() if name not in query.fields)
+        others = sorted(
+            (name, values) for name, values in request.query_params.lists() if name not in query.fields
+        )
         place = f"{current_tenant().id}\n{request.path}\n{others}"
         self._place = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         cursor = query.validated_data["cursor"]

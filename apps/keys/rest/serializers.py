@@ -10,7 +10,9 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
-            unknown = {str(name): ["There is no such member here."] for name in data if name not in self.fields}
+            unknown = {
+                str(name): ["There is no such member here."] for name in data if name not in self.fields
+            }
             if unknown:
                 raise serializers.ValidationError(unknown)
         return super().to_internal_value(data)

@@ -79,9 +79,7 @@ class TenantAPIView(APIView):
             request_id=whole.request_id,
             scopes=principal.scopes,
         )
-        self._allowance = limits.count(
-            "key", str(principal.key_id), limit=settings.REST_REQUESTS_PER_MINUTE
-        )
+        self._allowance = limits.count("key", str(principal.key_id), limit=settings.REST_REQUESTS_PER_MINUTE)
         agent = request.headers.get("User-Agent", "")
         record_use([KeyUse(principal.key_id, timezone.now(), whole.address, agent)])
 
@@ -93,9 +91,7 @@ class TenantAPIView(APIView):
         if request.method not in SAFE_METHODS and handler is not None and name in self.http_method_names:
             setattr(self, name, partial(self._write_once, handler))
 
-    def finalize_response(
-        self, request: Any, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
+    def finalize_response(self, request: Any, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Say what is left of the rate, and whether the key is about to end."""
         finished: Any = super().finalize_response(request, response, *args, **kwargs)
         if self._allowance is not None:

@@ -26,9 +26,7 @@ def revoke_key(key_id: UUID, *, actor: Actor, reason: str = "", now: datetime | 
 
 
 @transaction.atomic
-def revoke_keys_of_member(
-    member_id: UUID, *, actor: Actor, reason: str, now: datetime | None = None
-) -> int:
+def revoke_keys_of_member(member_id: UUID, *, actor: Actor, reason: str, now: datetime | None = None) -> int:
     """End every key that acts for a member; returns how many. For when the membership ends.
 
     A removed member's keys are dead already, because each use asks whether the owner is active. This makes it

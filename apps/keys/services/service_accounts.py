@@ -32,9 +32,7 @@ def create_service_account(*, actor: Actor, name: str, description: str = "") ->
 
 
 @transaction.atomic
-def disable_service_account(
-    account_id: UUID, *, actor: Actor, now: datetime | None = None
-) -> ServiceAccount:
+def disable_service_account(account_id: UUID, *, actor: Actor, now: datetime | None = None) -> ServiceAccount:
     """Refuse all of a service account's keys from the next request on. Doing it twice changes nothing."""
     row = _locked(account_id, actor)
     if row.disabled_at is None:

@@ -76,18 +76,14 @@ def retire_unused_keys(*, now: datetime) -> tuple[int, int]:
             for row in idle.select_for_update(skip_locked=True):
                 row.warned_unused_at = now
                 row.save(update_fields=["warned_unused_at"])
-                enqueue(
-                    "keys.warn_of_unused", tenant_id=current_tenant().id, payload={"key_id": str(row.pk)}
-                )
+                enqueue("keys.warn_of_unused", tenant_id=current_tenant().id, payload={"key_id": str(row.pk)})
                 warned += 1
     return warned, disabled
 
 
 def purge_idempotent_writes(*, now: datetime) -> int:
     """Forget the answers to writes older than a day, in the tenant in force."""
-    gone, _ = IdempotentWrite.objects.filter(
-        created_at__lt=now - timedelta(hours=IDEMPOTENCY_HOURS)
-    ).delete()
+    gone, _ = IdempotentWrite.objects.filter(created_at__lt=now - timedelta(hours=IDEMPOTENCY_HOURS)).delete()
     return gone
 
 

@@ -1,0 +1,1 @@
+"""The portal's pages about keys, service accounts and the rules for keys."""
