@@ -3,6 +3,22 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from apps.ai_usage.catalogue_types import CatalogueEntries as CatalogueEntries
+from apps.ai_usage.catalogue_types import CatalogueProblem as CatalogueProblem
+from apps.ai_usage.catalogue_types import Change as Change
+from apps.ai_usage.catalogue_types import PriceEntry as PriceEntry
+from apps.ai_usage.catalogue_types import ProviderEntry as ProviderEntry
+from apps.ai_usage.catalogue_types import RateTerms as RateTerms
+from apps.ai_usage.catalogue_types import RouteEntry as RouteEntry
+from apps.ai_usage.catalogue_types import TargetEntry as TargetEntry
+from apps.ai_usage.catalogue_types import TariffName as TariffName
+from apps.ai_usage.quantities import QuantityClass as QuantityClass
+from apps.ai_usage.quantities import quantity_class as quantity_class
+from apps.ai_usage.rollups import CountedEvent as CountedEvent
+from apps.ai_usage.rollups import EventDigest as EventDigest
+from apps.ai_usage.rollups import UsageSum as UsageSum
+from apps.ai_usage.tariffs import Mode as Mode
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

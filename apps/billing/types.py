@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from apps.ai_usage.types import CatalogueEntries
+
 
 class SubscriptionState(StrEnum):
     """Where a subscription is; what each lets a tenant do is `entitlements.standing_of`."""
@@ -163,3 +165,20 @@ class InvoiceDetail:
 
     header: InvoiceHeader
     lines: tuple[LineItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A plan as a catalogue file describes it, and where."""
+
+    terms: PlanTerms
+    line: int = 0
+    model_lines: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """Everything a catalogue file says."""
+
+    entries: CatalogueEntries
+    plans: tuple[PlanEntry, ...]

@@ -59,10 +59,13 @@ class StripeOutbox(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant_id = models.UUIDField()
-    step = models.CharField(max_length=30)  # customer.create | invoice.create | invoice.line | invoice.finalize
+    step = models.CharField(
+        max_length=30
+    )  # customer.create | invoice.create | invoice.line | invoice.finalize
     subject_id = models.UUIDField()  # what it is about: the tenant, the invoice, the line
     idempotency_key = models.CharField(max_length=120, unique=True)
-    request_hash = models.BinaryField(max_length=32)
+    # What was said, kept so that saying it again is the same word for word: Stripe refuses a key with other words.
+    request = models.JSONField()
     state = models.CharField(max_length=6, default=OutboxState.READY.value)
     stripe_id = models.CharField(max_length=64, blank=True, default="")
     attempts = models.PositiveIntegerField(default=0)
@@ -78,7 +81,8 @@ class StripeOutbox(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["step", "subject_id"], name="billing_outbox_once"),
             models.CheckConstraint(
-                name="billing_outbox_known_state", condition=Q(state__in=[state.value for state in OutboxState])
+                name="billing_outbox_known_state",
+                condition=Q(state__in=[state.value for state in OutboxState]),
             ),
             models.CheckConstraint(
                 name="billing_outbox_done_has_id", condition=~Q(state="done") | ~Q(stripe_id="")

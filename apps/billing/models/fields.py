@@ -11,7 +11,9 @@ from apps import money
 
 def amount_field(**options: Any) -> models.DecimalField:
     """An exact amount in major units: NUMERIC(38,12)."""
-    return models.DecimalField(max_digits=money.AMOUNT_DIGITS, decimal_places=money.AMOUNT_DECIMALS, **options)
+    return models.DecimalField(
+        max_digits=money.AMOUNT_DIGITS, decimal_places=money.AMOUNT_DECIMALS, **options
+    )
 
 
 def currency_constraint(name: str) -> models.CheckConstraint:

@@ -36,7 +36,9 @@ class Statement(models.Model):
         ordering = ["tenant_id", "-closed_at"]
         constraints = [
             models.UniqueConstraint(fields=["period", "revision"], name="billing_statement_revision_once"),
-            models.CheckConstraint(name="billing_statement_count_not_negative", condition=Q(event_count__gte=0)),
+            models.CheckConstraint(
+                name="billing_statement_count_not_negative", condition=Q(event_count__gte=0)
+            ),
         ]
 
 
@@ -62,7 +64,9 @@ class Invoice(models.Model):
     kind = models.CharField(max_length=10, default="period")
     revision = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(
-        max_length=13, choices=[(state.value, state.value) for state in InvoiceState], default=InvoiceState.DRAFT.value
+        max_length=13,
+        choices=[(state.value, state.value) for state in InvoiceState],
+        default=InvoiceState.DRAFT.value,
     )
     number = models.CharField(max_length=30, null=True, blank=True, unique=True)  # a draft has none
     currency = models.CharField(max_length=3)
@@ -84,14 +88,17 @@ class Invoice(models.Model):
                 fields=["tenant_id", "period", "kind", "revision"], name="billing_invoice_once_per_period"
             ),
             models.CheckConstraint(
-                name="billing_invoice_known_state", condition=Q(state__in=[state.value for state in InvoiceState])
+                name="billing_invoice_known_state",
+                condition=Q(state__in=[state.value for state in InvoiceState]),
             ),
             models.CheckConstraint(
                 name="billing_invoice_numbered_when_final",
                 condition=Q(state="draft", number=None, finalized_at=None)
                 | ~Q(state="draft") & Q(number__isnull=False, finalized_at__isnull=False),
             ),
-            models.CheckConstraint(name="billing_invoice_total_not_negative", condition=Q(total_minor__gte=0)),
+            models.CheckConstraint(
+                name="billing_invoice_total_not_negative", condition=Q(total_minor__gte=0)
+            ),
             models.CheckConstraint(
                 name="billing_invoice_paid_has_moment",
                 condition=Q(state="paid", paid_at__isnull=False) | ~Q(state="paid") & Q(paid_at=None),
@@ -133,7 +140,9 @@ class InvoiceLine(models.Model):
             models.CheckConstraint(
                 name="billing_line_known_kind", condition=Q(kind__in=[kind.value for kind in LineKind])
             ),
-            models.CheckConstraint(name="billing_line_time_not_backwards", condition=Q(ends_at__gte=F("starts_at"))),
+            models.CheckConstraint(
+                name="billing_line_time_not_backwards", condition=Q(ends_at__gte=F("starts_at"))
+            ),
         ]
 
 
@@ -166,7 +175,9 @@ class CreditEntry(models.Model):
             ),
             # An invoice takes credit once.
             models.UniqueConstraint(
-                fields=["invoice", "kind"], condition=Q(invoice__isnull=False), name="billing_credit_once_per_invoice"
+                fields=["invoice", "kind"],
+                condition=Q(invoice__isnull=False),
+                name="billing_credit_once_per_invoice",
             ),
             currency_constraint("billing_credit_currency"),
         ]

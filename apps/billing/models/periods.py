@@ -22,7 +22,9 @@ class BillingPeriod(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     state = models.CharField(
-        max_length=8, choices=[(state.value, state.value) for state in PeriodState], default=PeriodState.OPEN.value
+        max_length=8,
+        choices=[(state.value, state.value) for state in PeriodState],
+        default=PeriodState.OPEN.value,
     )
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -42,7 +44,8 @@ class BillingPeriod(models.Model):
             ),
             models.CheckConstraint(name="billing_period_not_empty", condition=Q(ends_at__gt=F("starts_at"))),
             models.CheckConstraint(
-                name="billing_period_known_state", condition=Q(state__in=[state.value for state in PeriodState])
+                name="billing_period_known_state",
+                condition=Q(state__in=[state.value for state in PeriodState]),
             ),
             models.CheckConstraint(
                 name="billing_period_closed_has_moment",

@@ -53,9 +53,13 @@ class PlanVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["plan", "number"], name="billing_planversion_number_once"),
             models.CheckConstraint(name="billing_planversion_number_positive", condition=Q(number__gte=1)),
-            models.CheckConstraint(name="billing_planversion_price_not_negative", condition=Q(price_per_month__gte=0)),
+            models.CheckConstraint(
+                name="billing_planversion_price_not_negative", condition=Q(price_per_month__gte=0)
+            ),
             # A larger discount would make prices negative.
-            models.CheckConstraint(name="billing_planversion_markup_floor", condition=Q(markup_percent__gte=-100)),
+            models.CheckConstraint(
+                name="billing_planversion_markup_floor", condition=Q(markup_percent__gte=-100)
+            ),
             currency_constraint("billing_planversion_currency"),
         ]
 

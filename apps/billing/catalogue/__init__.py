@@ -1,0 +1,1 @@
+"""The catalogue file: reading it strictly, applying it, and writing the same form."""
