@@ -301,6 +301,7 @@ class UsageHourly(models.Model):
     quantity = models.BigIntegerField(default=0)
     cost = models.DecimalField(**_MONEY, default=0)
     price = models.DecimalField(**_MONEY, default=0)
+    # Answered calls, each on the first line of its event: a sum over any rows counts every call once.
     events = models.BigIntegerField(default=0)
 
     class Meta:
