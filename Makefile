@@ -6,6 +6,13 @@ WITH_SERVICES := $(BIN)/python -m deploy.local.run --
 
 export FORCE
 
+# Uncompiled, each of a dozen processes would spend seconds on what the first can do for all. Who doesn't want compiled
+# files in the source tree gets them in .venv.
+ifdef PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: up test check bench reset lock help installed-run installed-test
 
@@ -29,6 +36,7 @@ reset: installed-run ## Delete the local data after asking (FORCE=1 doesn't ask)
 	@exec $(BIN)/python -m deploy.local.reset
 
 lock: ## Compile requirements/*.in to pinned, hashed lock files (needs uv)
+	uv pip compile $(LOCK_OPTIONS) requirements/install.in -o requirements/install.txt
 	uv pip compile $(LOCK_OPTIONS) requirements/test.in -o requirements/test.txt
 	uv pip compile $(LOCK_OPTIONS) -c requirements/test.txt requirements/run.in -o requirements/run.txt
 
