@@ -81,5 +81,5 @@ def test_without_the_right_to_make_roles_it_says_exactly_what_to_run(
     said = str(refused.value)
     script = said[said.index("    CREATE ROLE") :]
     with psycopg.connect(superuser, autocommit=True) as admin:
-        admin.execute(script.replace("'…'", "'t3nant'"))  # type: ignore[call-overload]
+        admin.execute(script.replace("'…'", "'t3nant'"))
     assert prepare_given_database(owner_url, tenant_password="t3nant").control == owner_url

@@ -66,7 +66,7 @@ def test_the_tenant_role_may_do_nothing_it_was_not_granted(
     throwaway: ThrowawayServices, forbidden: str
 ) -> None:
     with psycopg.connect(throwaway.tenant_url) as tenant, pytest.raises(errors.InsufficientPrivilege):
-        tenant.execute(forbidden)  # type: ignore[call-overload]
+        tenant.execute(forbidden)
 
 
 def test_the_control_role_may_put_on_the_tenant_role(throwaway: ThrowawayServices) -> None:
