@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from apps.identity.addresses import address_behind_proxies as address_behind_proxies
+from apps.identity.selectors import member_names
 from apps.keys.authentication import authenticate as authenticate
 from apps.keys.authentication import load_principal as load_principal
 from apps.keys.authentication import notices as notices
@@ -86,6 +87,14 @@ def key_by_public_id(key_id: str, *, now: datetime | None = None) -> Key:
 def key_names(ids: Iterable[UUID]) -> dict[UUID, str]:
     """Names by id, for lists of calls and usage that store ids."""
     return dict(ApiKey.objects.filter(pk__in=set(ids)).values_list("pk", "name"))
+
+
+def owner_names(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What owners of keys are called, members and service accounts alike; ids of nobody are left out."""
+    wanted = set(ids)
+    accounts = dict(ServiceAccountRow.objects.filter(pk__in=wanted).values_list("pk", "name"))
+    people = wanted - accounts.keys()
+    return accounts | (member_names(people) if people else {})
 
 
 def keys_in_use(*, now: datetime | None = None) -> int:

@@ -115,7 +115,7 @@ def show_secret(request: "PortalRequest", issued: IssuedKey, *, old: Key | None 
     key = issued.key
     model = key.models_allowed[0] if key.models_allowed else _first_model()
     calls = "inference:write" in key.scopes
-    return render(
+    page = render(
         request,
         "keys/created.html",
         {
@@ -127,8 +127,9 @@ def show_secret(request: "PortalRequest", issued: IssuedKey, *, old: Key | None 
             if calls
             else [],
         },
-        headers={"Cache-Control": "no-store"},
     )
+    page.headers["Cache-Control"] = "no-store"
+    return page
 
 
 def tabs(current: str) -> list[dict[str, Any]]:
