@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 WITH_SERVICES := $(BIN)/python -m deploy.local.run --
 
+LINT_MIGRATIONS := LOG_LEVEL=WARNING $(BIN)/python manage.py lintmigrations --quiet ok ignore \
+	--settings config.settings.migration_lint
+
 export FORCE
 
 # Uncompiled, each of a dozen processes would spend seconds on what the first can do for all. Who doesn't want compiled
@@ -27,7 +30,7 @@ check: installed-test ## Format, lint, types, import contracts, missing and unsa
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(WITH_SERVICES) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(WITH_SERVICES) sh -ec '$(BIN)/python manage.py makemigrations --check --dry-run; $(LINT_MIGRATIONS)'
 
 bench: installed-test ## Run the benchmarks: a table here, JSON in .lockstep/bench/
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
