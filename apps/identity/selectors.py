@@ -1,5 +1,6 @@
 """Reading people and their sessions, in the tenant in force."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +27,12 @@ def member_by_email(email: str) -> Member | None:
     """The member with this address, in whatever case it is written."""
     found = User.objects.filter(email__iexact=email.strip()).first()
     return describe(found) if found else None
+
+
+def member_names(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What members are called, by id, for lists that store ids; ids of nobody are left out."""
+    rows = User.objects.filter(pk__in=set(ids)).values_list("pk", "name", "email")
+    return {member_id: name or email for member_id, name, email in rows}
 
 
 def active_members() -> int:
