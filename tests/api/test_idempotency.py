@@ -1,12 +1,12 @@
 """A write repeated with its Idempotency-Key happens once."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from apps.governance.types import Actor
 from apps.keys import selectors, services
@@ -15,21 +15,16 @@ from apps.keys.types import KEY_SCOPES, IssuedKey
 from apps.tenancy.services import in_tenant
 from tests.api.conftest import Api
 from tests.factories.keys import make_key
-from tests.factories.tenants import make_tenant
-from tests.planes import control_plane
 
 WISH = {"name": "once", "scopes": ["usage:read"]}
 
 
 @pytest.fixture
-def committing(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+def committing(fresh_tenant: Callable[..., Any]) -> Iterator[Any]:
     """A tenant of the test's own with a key, whose changes are committed."""
-    with django_db_blocker.unblock():
-        with control_plane():
-            tenant = make_tenant(f"own-{uuid4().hex[:12]}")
-        with in_tenant(tenant):
-            yield tenant, make_key(scopes=sorted(KEY_SCOPES))
-        connections.close_all()
+    tenant = fresh_tenant()
+    with in_tenant(tenant):
+        yield tenant, make_key(scopes=sorted(KEY_SCOPES))
 
 
 def test_the_repetition_gets_the_same_answer_and_nothing_happens_again(tenant: Any, api: Api) -> None:

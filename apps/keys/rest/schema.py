@@ -45,7 +45,12 @@ class KeyScheme(OpenApiAuthenticationExtension):
     target_class = "apps.keys.api.authentication.KeyAuthentication"
     name = ["bearer", "x-api-key"]
 
+    def get_security_requirement(self, auto_schema: AutoSchema) -> Any:
+        """One of the two; together they are refused."""
+        return [{name: []} for name in self.name]
+
     def get_security_definition(self, auto_schema: AutoSchema) -> Any:
+        """Both, by name."""
         return [
             {"type": "http", "scheme": "bearer", "bearerFormat": "lk_live_…", "description": "An API key."},
             {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "An API key."},
@@ -76,7 +81,7 @@ class ApiSchema(AutoSchema):
     def _problem_statuses(self) -> list[int]:
         statuses = {400, 406, 429, 503}
         if self.get_auth():
-            statuses |= {401, 403}
+            statuses |= {401, 403, 409}
         if "{" in self.path:
             statuses.add(404)
         if self.method not in SAFE_METHODS:
