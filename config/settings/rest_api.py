@@ -14,7 +14,7 @@ REST_FRAMEWORK = {
     # A view that declares no scopes is refused, so forgetting is safe.
     "DEFAULT_PERMISSION_CLASSES": ["apps.keys.api.permissions.DeclaredScopes"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["apps.keys.rest.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["apps.keys.strict_json.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "apps.keys.rest.schema.ApiSchema",
     "EXCEPTION_HANDLER": "config.problems.problem_response",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

@@ -1,4 +1,8 @@
-"""Reading bodies."""
+"""Reading the bodies of REST requests.
+
+Not in apps.keys.rest: Django REST framework imports its default parser while it defines the view class on which
+that package is built.
+"""
 
 from typing import Any
 
