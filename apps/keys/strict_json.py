@@ -1,7 +1,7 @@
 """Reading the bodies of REST requests.
 
-Not in apps.keys.rest: Django REST framework imports its default parser while it defines the view class on which
-that package is built.
+Not in apps.keys.rest: Django REST framework imports its default parser while it defines the view class on
+which that package is built.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from rest_framework.parsers import BaseParser
 
 
 class StrictJSONParser(BaseParser):
-    """JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates, and nesting that cannot exhaust the stack."""
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no lone surrogates, and no nesting that exhausts the stack."""
 
     media_type = "application/json"
 
