@@ -1,22 +1,16 @@
 """Embedded services once per run, one database per worker cloned from a template, two tenants in each."""
 
+import contextlib
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-# Django reads its settings while pytest starts, before any fixture; addresses that nothing answers on until
-# the fixtures below replace them make an accidental early connection fail at once.
-os.environ.setdefault("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
-os.environ.setdefault("CONTROL_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
-os.environ.setdefault("VALKEY_URL", "redis://127.0.0.1:1/0")
-os.environ["LOCKSTEP_PLANE"] = "control"
-os.environ["TEST_BEGINS_AS_TENANT_PLANE"] = "1"
+import psycopg
+import pytest
 
-import psycopg  # noqa: E402
-import pytest  # noqa: E402
-
-SPARE_SCHEMAS = 8
+SPARE_SCHEMAS = 4
 
 
 def pytest_configure_node(node: Any) -> None:
@@ -94,6 +88,8 @@ def services(request: pytest.FixtureRequest) -> Any:
 
     The database in the URLs is this worker's own, and so is the Valkey database number.
     """
+    from deploy.local.roles import restrict_database
+
     run = _services(request.config)
     worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
     name = f"test_{worker}"
@@ -101,7 +97,9 @@ def services(request: pytest.FixtureRequest) -> Any:
         template = urlsplit(run.control_url).path.lstrip("/")
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER lockstep_control')
-        admin.execute(f'GRANT CONNECT ON DATABASE "{name}" TO lockstep_tenant')
+    # Privileges on the database itself are not part of the copy.
+    with psycopg.connect(_with_path(run.superuser_url, name), autocommit=True) as admin:
+        restrict_database(admin)
     number = int(worker.removeprefix("gw")) + 1
     return _Handed(
         {
@@ -135,6 +133,8 @@ def django_db_setup(services: Any, django_db_blocker: Any) -> Iterator[None]:
     settings.CELERY_BROKER_URL = services.valkey_url
     settings.CACHES["default"]["LOCATION"] = services.valkey_url
     caches.settings["default"]["LOCATION"] = services.valkey_url
+    with contextlib.suppress(AttributeError):
+        del caches["default"]
     yield
     connections.close_all()
 
@@ -152,16 +152,49 @@ def _public_scope_of_fixtures() -> Iterator[None]:
 
 
 @pytest.fixture
-def acme(db: None) -> Any:
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Real commits, for what several connections or processes must see. Nothing is rolled back or emptied
+    afterwards, so such a test works in tenants of its own (`fresh_tenant`).
+    """
+    from django.db import connection
+
+    with django_db_blocker.unblock():
+        yield
+        connection.close()
+
+
+@pytest.fixture
+def fresh_tenant(committed: None) -> Callable[..., Any]:
+    """Makes a ready tenant that no other test has seen: `fresh_tenant(requests_per_minute=5, …)`."""
+    from tests.factories.tenants import make_tenant
+    from tests.planes import control_plane
+
+    def make(**limits: Any) -> Any:
+        with control_plane():
+            return make_tenant(f"t{uuid.uuid4().hex[:12]}", **limits)
+
+    return make
+
+
+def _database(request: pytest.FixtureRequest) -> None:
+    """A transaction that is rolled back, unless the test asked for real commits."""
+    if "committed" not in request.fixturenames:
+        request.getfixturevalue("db")
+
+
+@pytest.fixture
+def acme(request: pytest.FixtureRequest) -> Any:
     """A ready tenant on the plan `business` of the test catalogue, from the template database."""
+    _database(request)
     from apps.tenancy.selectors import tenant_by_slug
 
     return tenant_by_slug("acme")
 
 
 @pytest.fixture
-def globex(db: None) -> Any:
+def globex(request: pytest.FixtureRequest) -> Any:
     """Another ready tenant, on the plan `starter`: whatever acme does must not be seen here."""
+    _database(request)
     from apps.tenancy.selectors import tenant_by_slug
 
     return tenant_by_slug("globex")

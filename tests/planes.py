@@ -10,14 +10,15 @@ from apps.tenancy.services import in_public
 
 @contextmanager
 def control_plane() -> Iterator[None]:
-    """Run a block under lockstep_control: provisioning, the catalogue, billing. Elsewhere tests are tenants."""
-    with in_public(), connection.cursor() as cursor:
-        cursor.execute("SELECT current_user")
-        before = cursor.fetchone()[0]
-        cursor.execute("SET ROLE lockstep_control")
-    try:
-        yield
-    finally:
-        if not connection.needs_rollback:
-            with in_public(), connection.cursor() as cursor:
-                cursor.execute(f"SET ROLE {before}")
+    """Run a block under lockstep_control, beginning in public: provisioning, the catalogue, billing."""
+    with in_public():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_user")
+            before = cursor.fetchone()[0]
+            cursor.execute("SET ROLE lockstep_control")
+        try:
+            yield
+        finally:
+            if not connection.needs_rollback:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"SET ROLE {before}")

@@ -12,6 +12,7 @@ class Tenant(models.Model):
     """A customer company. The row outlives its schema: the operator's books point at it."""
 
     schema = "public"
+    tenant_plane = "SELECT"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # Public and permanent: the `<tenant8>` of the tenant's API keys, and with `t_` before it the schema's name.
@@ -71,6 +72,7 @@ class Domain(models.Model):
     """A host name on which a tenant's portal answers."""
 
     schema = "public"
+    tenant_plane = "SELECT"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="domains")
     # Lower case, without port or trailing dot: exactly what a normalised Host header is compared with.

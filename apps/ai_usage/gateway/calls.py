@@ -181,7 +181,7 @@ class Call:
         """What a complete answer says of its consumption."""
         usage = response_usage(attempt.target.dialect, self.request.endpoint, body)
         return Reported(
-            raw_usage=usage.raw_usage,
+            raw_usage=usage.usage,
             model=usage.model,
             service_tier=usage.service_tier,
             response_id=usage.response_id,

@@ -84,6 +84,8 @@ async def _dispatch(
             await background.stored_response(process, call_id, path, scope, send)
         else:
             raise Refusal(Kind.NOT_FOUND, "unknown_endpoint", f"There is no endpoint {path[:100]}.")
+    except (Refusal, ClientGone):
+        raise
     except DomainError as error:
         raise refusal_of(error) from error
     except Exception as error:

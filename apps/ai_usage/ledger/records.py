@@ -1,5 +1,6 @@
 """What one call leaves behind, and the SQL that stores a batch of them in a tenant's schema."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -32,11 +33,23 @@ class Record:
 def batch_parameters(records: list[Record]) -> tuple[str, str, str, str]:
     """The parameters of `insert_statement` for records of one tenant: three JSON arrays and the tenant's id."""
     return (
-        orjson.dumps([record.call for record in records]).decode(),
-        orjson.dumps([row for record in records for row in record.attempts]).decode(),
-        orjson.dumps([row for record in records for row in record.events]).decode(),
+        _json([record.call for record in records]),
+        _json([row for record in records for row in record.attempts]),
+        _json([row for record in records for row in record.events]),
         str(records[0].tenant.id),
     )
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    """Rows as PostgreSQL takes them: it has no NUL in text, and a provider that sends one must not cost us an event."""
+    encoded = orjson.dumps(rows)
+    if b"\\u0000" in encoded:
+        encoded = _NUL.sub(rb"\1", encoded)
+    return encoded.decode()
+
+
+# An escaped NUL, and not an escaped backslash followed by u0000.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @cache
