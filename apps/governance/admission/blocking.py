@@ -37,6 +37,7 @@ class BlockingAdmission:
         self._pid = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: AdmissionEngine | None = None
+        self._thread: threading.Thread | None = None
 
     def admit(
         self,
@@ -63,6 +64,10 @@ class BlockingAdmission:
     def extend(self, admitted: Admitted, lease_ms: int | None = None) -> bool:
         """See AdmissionEngine.extend."""
         return self._submit(lambda engine: engine.extend(admitted, lease_ms)).result()
+
+    def ensure_lease(self, admitted: Admitted, at_least_ms: int = 10_000) -> bool:
+        """See AdmissionEngine.ensure_lease."""
+        return self._submit(lambda engine: engine.ensure_lease(admitted, at_least_ms)).result()
 
     def resolve(self, tenant_id: UUID, call_id: str, amount_nano: int) -> SettleStatus:
         """See AdmissionEngine.resolve."""
@@ -91,7 +96,10 @@ class BlockingAdmission:
                 return
             asyncio.run_coroutine_threadsafe(self._engine.stop(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop = self._engine = None
+            if self._thread is not None:
+                self._thread.join()
+            self._loop.close()
+            self._loop = self._engine = self._thread = None
 
     def _submit(self, work: Callable[[AdmissionEngine], Coroutine[Any, Any, Answer]]) -> "Future[Answer]":
         with self._lock:
@@ -102,7 +110,8 @@ class BlockingAdmission:
 
     def _begin(self) -> tuple[asyncio.AbstractEventLoop, AdmissionEngine]:
         loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, name="admission", daemon=True).start()
+        self._thread = threading.Thread(target=loop.run_forever, name="admission", daemon=True)
+        self._thread.start()
         # Nobody could read the ledger once the asking thread has its answer.
         engine = AdmissionEngine.connect(self._url, resolve_in_background=False, **self._options)
         asyncio.run_coroutine_threadsafe(engine.start(), loop).result()

@@ -184,6 +184,16 @@ class AdmissionEngine:
         except ValkeyUnavailable:
             return False
 
+    async def ensure_lease(self, admitted: Admitted, at_least_ms: int = 10_000) -> bool:
+        """See that the lease lasts for `at_least_ms`; costs nothing when it does. Call it before committing.
+
+        A process that stood still past its lease may find its money given to others. Holding it again before
+        the usage event is committed keeps others from being admitted on top of it.
+        """
+        if admitted.degraded or admitted.expires_at_ms - self._clock.now_ms() >= at_least_ms:
+            return True
+        return await self.extend(admitted, max(at_least_ms, admitted.ask.lease_ms))
+
     async def announce_change_begin(self, tenant_id: UUID) -> str:
         """Say before committing that what admission reads is about to change. Answers the mark to end it
         with.

@@ -99,7 +99,13 @@ class Recovery:
         )
 
     async def _adopt(self, key: str, prefix: str, generation: str) -> None:
-        lost = [each for each in self._leases.of(prefix or None) if each.generation != generation]
+        now = self._clock.now_ms()
+        # A lease past its end has no claim left; others may have been let in on its money already.
+        lost = [
+            each
+            for each in self._leases.of(prefix or None)
+            if each.generation != generation and each.expires_at_ms > now
+        ]
         for start in range(0, len(lost), _BATCH):
             batch = [each for each in lost[start : start + _BATCH] if self._leases.holds(each)]
             answers = await asyncio.gather(*(self._leases.register(each, generation, key) for each in batch))

@@ -197,6 +197,26 @@ async def test_extending_a_lease_that_was_given_back_holds_its_money_again(
     assert tenant.counter(stalled.compiled.budgets[0]) == (50, 900)
 
 
+async def test_an_owner_that_stood_still_holds_its_money_again_before_it_commits(
+    timed: AdmissionEngine, tenant: Tenant, clock: Clock
+) -> None:
+    limits = monthly(tenant)
+    stalled = await tenant.admitted(timed, limits, input_nano=800, lease_ms=20_000)
+    assert await timed.ensure_lease(stalled)
+    clock.advance(20_000)
+    await tenant.admitted(timed, limits, input_nano=900)
+
+    ensured = await timed.ensure_lease(stalled)
+    tenant.commit(stalled, 300)
+    refused = await tenant.refused(timed, limits, input_nano=1)
+    await timed.settle(stalled, 300)
+
+    assert ensured
+    assert stalled.expires_at_ms == clock.now() + 20_000
+    assert refused.remaining == 0
+    assert tenant.counter(stalled.compiled.budgets[0]) == (300, 900)
+
+
 async def test_the_watch_keeps_a_long_call_alive_and_stops_when_it_should(
     shared_server: Server, make_engine: MakeEngine, tenant: Tenant
 ) -> None:

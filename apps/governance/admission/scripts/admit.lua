@@ -151,6 +151,11 @@ end
 -- Whoever asks next looks them up in the ledger and resolves them; their slots were free when they expired.
 local orphans = budgets_asked and call('ZRANGEBYSCORE', prefix .. ':leases', '-inf', now, 'LIMIT', 0, ORPHANS) or {}
 
+if granted < tonumber(ARGV[11]) and orphans[1] and not refusing then
+  -- Less than asked, and dead leases hold some of it: to be resolved first, like a refusal by a budget.
+  refusing, budget_refuses = 1, 1
+end
+
 if refusing then
   local answer = {
     REFUSED, now, refusing, remaining > 0 and remaining or 0, latest == NEVER and -1 or latest, budget_refuses,
