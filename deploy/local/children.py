@@ -16,6 +16,9 @@ from deploy.local.valkey import ValkeyServer
 
 # What a simulated provider is called with; it looks at no key.
 _NO_KEY = "simulated"
+# Django's checks have run in migrate_all; dj-stripe's ask the database, which a worker does in a tenant only.
+_CELERY = ("-m", "celery", "-A", "config", "--skip-checks")
+
 # The console shows what somebody should look at; the logs have everything.
 _PROBLEMS = re.compile(r"\b(warn|warning|error|critical|fatal|panic|traceback|exception)\b", re.IGNORECASE)
 
@@ -133,19 +136,7 @@ class Children:
         schedule = self.settings.home / "beat-schedule"
         return self._python(
             "beat",
-            *(
-                "-m",
-                "celery",
-                "-A",
-                "config",
-                "beat",
-                "--schedule",
-                str(schedule),
-                "--pidfile",
-                "",
-                "--loglevel",
-                "INFO",
-            ),
+            *(*_CELERY, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "INFO"),
             plane="control",
             ready_line=re.compile(r"beat: Starting"),
         )
@@ -174,19 +165,7 @@ class Children:
     ) -> Program:
         return self._python(
             name,
-            *(
-                "-m",
-                "celery",
-                "-A",
-                "config",
-                "worker",
-                "-Q",
-                queues,
-                "--pool",
-                "threads",
-                "-c",
-                str(threads),
-            ),
+            *(*_CELERY, "worker", "-Q", queues, "--pool", "threads", "-c", str(threads)),
             # Asking the other workers for their state would delay each start by a second, for nothing we use.
             *("-n", f"{node}@%h", "--without-mingle", "--without-gossip"),
             plane=plane,

@@ -38,7 +38,8 @@ class Program:
     user: SystemUser | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 10
-    start_timeout: float = 60
+    # Long, because a crash is seen at once and a busy machine may need a minute for what takes seconds.
+    start_timeout: float = 180
     # Lines that match are shown on the console; all are in the log.
     shown: re.Pattern[str] = EVERY_LINE
     # Standard output is kept for the caller and neither logged nor shown.
