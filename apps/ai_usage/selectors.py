@@ -2,6 +2,14 @@
 
 from apps.ai_usage.catalogue import check_entries as check_entries
 from apps.ai_usage.catalogue import read_entries as read_entries
+from apps.ai_usage.insight.calls import any_calls as any_calls
+from apps.ai_usage.insight.calls import call_detail as call_detail
+from apps.ai_usage.insight.calls import calls as calls
+from apps.ai_usage.insight.health import recent_health as recent_health
+from apps.ai_usage.insight.offered import offered_models as offered_models
+from apps.ai_usage.insight.spend import month_by_model as month_by_model
+from apps.ai_usage.insight.spend import month_spend as month_spend
+from apps.ai_usage.insight.usage import usage as usage
 from apps.ai_usage.rollups import event_digest as event_digest
 from apps.ai_usage.rollups import event_sums as event_sums
 from apps.ai_usage.rollups import hourly_digest as hourly_digest

@@ -102,6 +102,7 @@ class UsageFilter:
     model: str = ""
     key_id: UUID | None = None
     owner_id: UUID | None = None
+    key_ids: tuple[UUID, ...] = ()  # any of these
 
 
 @dataclass(slots=True)
@@ -142,6 +143,11 @@ class Consumed:
     def output_tokens(self) -> int:
         """Every token that came out."""
         return sum(count for name, count in self.quantities.items() if name in _OUTPUT)
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ SELECT {shown}, r.place > %(most)s, currency, quantity_class,
         "most": most_groups,
         "model": only.model,
         "key": only.key_id,
+        "keys": list(only.key_ids),
         "owner": only.owner_id,
         "lines": _MOST_LINES + 1,
     }
@@ -130,6 +131,8 @@ def _lines(only: UsageFilter) -> str:
         wanted += " AND u.model = %(model)s"
     if only.key_id:
         wanted += " AND u.key_id = %(key)s"
+    if only.key_ids:
+        wanted += " AND u.key_id = ANY(%(keys)s)"
     if only.owner_id:
         wanted += " AND u.owner_id = %(owner)s"
     return f"""
