@@ -38,16 +38,26 @@ class Fee:
     whole: bool  # the full month
 
 
-def fees(stretches: Iterable[Stretch], starts_at: datetime, ends_at: datetime) -> list[Fee]:
-    """The fees of a period: each stretch's share, neighbours of one plan and price as one."""
+def fees(
+    stretches: Iterable[Stretch],
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    month: tuple[datetime, datetime] | None = None,
+) -> list[Fee]:
+    """The fees of a period: each stretch's share, neighbours of one plan and price as one.
+
+    `month` is what the price is for, where the period is only a part of it: that of a tenant that leaves.
+    """
+    whole = month or (starts_at, ends_at)
     found: list[Fee] = []
     for stretch in _joined(sorted(stretches, key=lambda one: one.starts_at)):
         first = max(stretch.starts_at, starts_at)
         last = ends_at if stretch.ends_at is None else min(stretch.ends_at, ends_at)
         if last <= first:
             continue
-        amount = share(stretch.price_per_month, first, last, starts_at, ends_at)
-        found.append(Fee(stretch.plan, first, last, amount, whole=(first, last) == (starts_at, ends_at)))
+        amount = share(stretch.price_per_month, first, last, *whole)
+        found.append(Fee(stretch.plan, first, last, amount, whole=(first, last) == whole))
     return found
 
 

@@ -15,6 +15,7 @@ from apps.billing.models import (
     Invoice,
     InvoiceLine,
     PlanVersion,
+    Statement,
     Subscription,
 )
 from apps.billing.types import (
@@ -121,3 +122,13 @@ def tenants_with_expired_overrides(*, now: datetime) -> set[UUID]:
     """Whose exceptions have run out without having been ended."""
     rows = EntitlementOverride.objects.filter(ended_at=None, expires_at__lte=now)
     return set(rows.values_list("tenant_id", flat=True))
+
+
+def statement_hash_of(invoice: InvoiceHeader) -> str:
+    """The seal of the statement behind an invoice, in hexadecimal; empty for a draft."""
+    row = (
+        Statement.objects.filter(tenant_id=invoice.tenant_id, period__starts_at=invoice.starts_at)
+        .order_by("-revision")
+        .first()
+    )
+    return bytes(row.hash).hex() if row else ""

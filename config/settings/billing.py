@@ -11,6 +11,12 @@ STRIPE_WEBHOOK_SECRETS = env.listing("STRIPE_WEBHOOK_SECRETS")
 # How long a period that is over waits for late usage before it is closed, and how long an invoice may be owed.
 BILLING_GRACE_HOURS = env.number("BILLING_GRACE_HOURS", 24)
 BILLING_DUE_DAYS = env.number("BILLING_DUE_DAYS", 14)
+# Who sends the invoices, as they say it.
+SELLER = {
+    "name": env.text("SELLER_NAME", "Lockstep"),
+    "address": env.text("SELLER_ADDRESS", "Set SELLER_ADDRESS"),
+    "tax_id": env.optional("SELLER_TAX_ID"),
+}
 # How `env:NAME` in a catalogue becomes a value; apps read no environment.
 CATALOGUE_ENVIRONMENT = env.by_name
 

@@ -51,15 +51,15 @@ def roll_up_tenant(tenant: TenantRef, *, now: datetime) -> int:
     Run twice at once, the second waits and finds nothing; killed in between, nothing has happened.
     """
     with books_of(tenant):
-        counted = _count(tenant, now=now)
-        if counted:
+        counted, is_new_period = _count(tenant, now=now)
+        if counted or is_new_period:
             refresh_drafts(tenant, now=now)
     return len(counted)
 
 
-def _count(tenant: TenantRef, *, now: datetime) -> list[CountedEvent]:
+def _count(tenant: TenantRef, *, now: datetime) -> tuple[list[CountedEvent], bool]:
     counted = ai_usage.count_pending()
-    ensure_periods(tenant, until=max([now, *(event.occurred_at for event in counted)]))
+    is_new_period = ensure_periods(tenant, until=max([now, *(event.occurred_at for event in counted)]))
     unclosed = unclosed_periods(tenant)
     if counted and unclosed:
         # What happened before the oldest draft cannot be on its own month's invoice any more.
@@ -68,7 +68,7 @@ def _count(tenant: TenantRef, *, now: datetime) -> list[CountedEvent]:
             for event in counted
             if event.occurred_at < unclosed[0].starts_at
         )
-    return counted
+    return counted, is_new_period
 
 
 def close_due_periods(*, now: datetime) -> list[UUID]:

@@ -56,7 +56,8 @@ def _fees(tenant: TenantRef, period: BillingPeriod) -> list[Fee]:
         Stretch(row.plan_version.plan.name, row.plan_version.price_per_month, row.started_at, row.ended_at)
         for row in rows
     ]
-    return fees(stretches, period.starts_at, period.ends_at)
+    month = (month_start(period.starts_at), next_month(period.starts_at))
+    return fees(stretches, period.starts_at, period.ends_at, month=month)
 
 
 def _late_sums(period: BillingPeriod) -> list[LateSums]:

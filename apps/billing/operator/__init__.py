@@ -1,0 +1,1 @@
+"""Billing's forms in the operator admin."""

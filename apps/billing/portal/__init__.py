@@ -1,0 +1,1 @@
+"""Billing's rooms in the tenant's portal."""
