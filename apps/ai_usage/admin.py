@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.ai_usage import selectors, services
 from apps.ai_usage.catalogue_types import CatalogueEntries, PriceEntry, RateTerms, TariffName
@@ -83,6 +83,9 @@ class CredentialPage(OperatorPage):
 class TargetLine(TabularInline):
     model = RouteTarget
     extra = 0
+    min_num = 1
+    # A route that leads nowhere would refuse every call.
+    validate_min = True
     fields = ["provider", "model", "priority", "weight"]
 
 
@@ -102,12 +105,18 @@ class NewRateForm(forms.ModelForm):
     """The rate of one class of a model from a moment on."""
 
     quantity_class = forms.ChoiceField(
-        label="Class", choices=[(name.value, name.value) for name in QuantityClass]
+        label="Class",
+        choices=[(name.value, name.value) for name in QuantityClass],
+        widget=UnfoldAdminSelectWidget(),
+    )
+    mode = forms.ChoiceField(
+        choices=[("realtime", "realtime"), ("batch", "batch")], widget=UnfoldAdminSelectWidget()
     )
     valid_from = forms.DateTimeField(
         label="Valid from",
         required=False,
         help_text="In UTC. Empty: from now on. What has been priced stays priced.",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "2026-12-01 00:00"}),
     )
 
     class Meta:
@@ -126,6 +135,14 @@ class NewRateForm(forms.ModelForm):
             "valid_from",
             "source",
         ]
+        help_texts = {
+            "model": "As the provider names it.",
+            "service_tier": "“default”, unless the provider prices tiers apart.",
+            "context_min": "For prompts of more than this many tokens; 0 for all.",
+            "region": "Empty for every region.",
+            "fixed_price_per_million": "Sold at this on every plan. Empty: cost plus the plan's markup.",
+            "source": "Where you read it, and when.",
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -111,4 +111,5 @@ class OperatorAuditEntry(models.Model):
     details = models.JSONField(default=dict)
 
     class Meta:
+        verbose_name_plural = "operator audit entries"
         indexes = [models.Index(fields=["-at"], name="governance_opaudit_time")]

@@ -45,6 +45,8 @@ class User(AbstractBaseUser):
     objects = UserManager()
 
     class Meta:
+        # The word of the operator admin, the only place that shows it: there are no other people in `public`.
+        verbose_name = "operator"
         ordering = ["email"]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="identity_user_email_any_case"),

@@ -51,6 +51,7 @@ class WorkTicketPage(OperatorPage):
     list_filter = ["state", "queue", "kind"]
     search_fields = ["id", "kind", "tenant_id", "last_error"]
     ordering = ["-created_at"]
+    show_full_result_count = False  # there can be millions
     row_actions = [
         RowAction(
             name="replay",

@@ -40,7 +40,6 @@ class OperatorPage(ModelAdmin):
     admin_site: OperatorSite
     actions = None
     list_per_page = 50
-    show_full_result_count = False
     change_form_outer_before_template = "operator/row_bar.html"
 
     may_add = True

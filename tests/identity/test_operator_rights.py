@@ -157,7 +157,7 @@ def test_in_public_only_operators_can_be(services: Any) -> None:
         "CREATE DOMAIN {schema}.mine AS int",
         "CREATE TYPE {schema}.mine AS (id int)",
         "CREATE RULE mine AS ON INSERT TO {schema}.identity_user DO ALSO DELETE FROM public.identity_user",
-        "CREATE TRIGGER mine BEFORE UPDATE ON {schema}.identity_user EXECUTE FUNCTION tsvector_update_trigger()",
+        "CREATE TRIGGER mine BEFORE UPDATE ON {schema}.identity_user EXECUTE FUNCTION mine()",
         "CREATE INDEX mine ON {schema}.identity_user (email)",
         "CREATE POLICY mine ON public.ai_usage_tenantdaily USING (true)",
         "CREATE STATISTICS {schema}.mine ON email, name FROM {schema}.identity_user",

@@ -183,8 +183,9 @@ def test_the_tenant_plane_may_look_into_schemas_and_make_nothing_in_them(service
 def test_sequences_of_public_are_closed(services: Any) -> None:
     with psycopg.connect(services.superuser_url) as admin:
         usable = admin.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND CASE "
-            "WHEN relkind = 'S' THEN has_sequence_privilege('lockstep_tenant', oid, 'USAGE, SELECT, UPDATE') ELSE false END"
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+            "AND CASE WHEN relkind = 'S' "
+            "THEN has_sequence_privilege('lockstep_tenant', oid, 'USAGE, SELECT, UPDATE') ELSE false END"
         ).fetchall()
 
     assert usable == []

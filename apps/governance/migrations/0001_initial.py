@@ -78,6 +78,7 @@ class Migration(migrations.Migration):
                 ('details', models.JSONField(default=dict)),
             ],
             options={
+                'verbose_name_plural': 'operator audit entries',
                 'indexes': [models.Index(fields=['-at'], name='governance_opaudit_time')],
             },
         ),

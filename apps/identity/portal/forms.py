@@ -7,8 +7,9 @@ from django import forms
 from apps.identity.roles import PURPOSE, Role
 
 
-def _choices(roles: list[Role]) -> list[tuple[str, str]]:
-    return [(role.value, f"{role.label}: {PURPOSE[role]}") for role in roles]
+def _offer(field: forms.Field, roles: list[Role]) -> None:
+    assert isinstance(field, forms.ChoiceField)
+    field.choices = [(role.value, f"{role.label}: {PURPOSE[role]}") for role in roles]
 
 
 class InviteForm(forms.Form):
@@ -20,26 +21,22 @@ class InviteForm(forms.Form):
     name = forms.CharField(
         label="Name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    role = forms.ChoiceField(label="Role")
+    role = forms.ChoiceField(label="What they may do", widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, roles: list[Role], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["role"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = _choices(roles)
-        field.initial = Role.DEVELOPER if Role.DEVELOPER in roles else roles[-1]
+        _offer(self.fields["role"], roles)
+        self.fields["role"].initial = Role.DEVELOPER if Role.DEVELOPER in roles else roles[-1]
 
 
 class RoleForm(forms.Form):
     """Which role a member has from now on."""
 
-    role = forms.ChoiceField(label="Role")
+    role = forms.ChoiceField(label="What they may do", widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, roles: list[Role], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["role"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = _choices(roles)
+        _offer(self.fields["role"], roles)
 
 
 class NameForm(forms.Form):

@@ -1,0 +1,1 @@
+"""How dates are written where no template tag of ours writes them."""
