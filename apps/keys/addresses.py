@@ -7,22 +7,22 @@ from apps.keys.errors import InvalidNetwork
 
 Network = IPv4Network | IPv6Network
 
-_MAPPED = ip_network("::ffff:0:0/96")
+_MAPPED = IPv6Network("::ffff:0:0/96")
 MOST_NETWORKS = 50
 
 
 def parse_network(text: str) -> Network:
     """A CIDR or a single address as the network it means: host bits cleared, v4-mapped v6 as v4."""
+    # A zone belongs to one machine's interface, and the library drops it from some forms without a word.
+    if "%" in text:
+        raise InvalidNetwork(text)
     try:
         network = ip_network(text.strip(), strict=False)
     except ValueError:
         raise InvalidNetwork(text) from None
-    if isinstance(network, IPv6Network):
-        if network.network_address.scope_id:
-            raise InvalidNetwork(text)
-        if network.prefixlen >= 96 and network.subnet_of(_MAPPED):  # type: ignore[arg-type]
-            packed = int(network.network_address) & 0xFFFFFFFF
-            return IPv4Network((packed, network.prefixlen - 96))
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        packed = int(network.network_address) & 0xFFFFFFFF
+        return IPv4Network((packed, network.prefixlen - 96))
     return network
 
 
