@@ -87,7 +87,7 @@ class _Work:
 
     async def make(self) -> _Ended:
         process = plane().process
-        call = Call(process, self.request, uuid7(), time.monotonic(), plane().transport)
+        call = Call(process, self.request, uuid7(), time.monotonic(), transport=plane().transport)
         try:
             await self._admit(call)
             return await self._answered(call)

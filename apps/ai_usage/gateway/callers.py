@@ -6,7 +6,7 @@ from datetime import datetime
 from django.conf import settings
 
 from apps.ai_usage.gateway.errors import Kind, Refusal, invalid_key
-from apps.ai_usage.gateway.process import GatewayProcess
+from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.requests import Headers, Scope
 from apps.ai_usage.gateway.snapshots import KeySnapshot, TenantSnapshot
 from apps.identity.addresses import address_behind_proxies
@@ -82,6 +82,31 @@ async def identify(
     except InvalidKey:
         raise invalid_key() from None
     return Caller(snapshot, key, address, fresh)
+
+
+async def first_look(process: GatewayProcess, scope: Scope, headers: Headers) -> Caller:
+    """The caller as this process remembers it, before the body is read; refused only for what is true now.
+
+    Whether what is remembered still holds is for admission to say.
+    """
+    try:
+        return await identify(process, scope, headers, now())
+    except Refusal as refusal:
+        changed = await moved_on(process, refusal, fragment(headers))
+        if changed is None:
+            raise
+        return await identify(process, scope, headers, now(), epoch=changed[0], dirty=changed[1])
+
+
+async def moved_on(process: GatewayProcess, refusal: Refusal, ref: str | None) -> tuple[int, bool] | None:
+    """The tenant's epoch if it moved past the snapshot that refused; None where the refusal stands."""
+    snapshot = process.snapshots.remembered(ref) if ref else None
+    if snapshot is None or refusal.kind is Kind.UNAVAILABLE or refusal.code == "unknown_host":
+        return None
+    epoch, dirty = await process.epoch(snapshot.tenant)
+    if epoch is None or (epoch == snapshot.epoch and not dirty):
+        return None
+    return epoch, dirty
 
 
 async def _known_host(process: GatewayProcess, headers: Headers) -> object:

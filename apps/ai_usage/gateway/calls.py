@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from apps.ai_usage.gateway import metering, upstream
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
-from apps.ai_usage.gateway.callers import Caller, fragment, identify
+from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
 from apps.ai_usage.gateway.process import GatewayProcess, now
@@ -41,6 +41,8 @@ class Call:
         request: ModelRequest,
         call_id: UUID,
         began: float,
+        *,
+        caller: Caller | None = None,
         transport: "Transport | None" = None,
     ) -> None:
         self.process = process
@@ -48,7 +50,7 @@ class Call:
         self.request = request
         self.began = began
         self.log = CallLog(call_id, now(), request.endpoint.value, request.model, request.stream)
-        self.caller: Caller | None = None
+        self.caller = caller
         self.permitted: Permitted | None = None
         self.admitted: Admitted | None = None
         self.finished = False
@@ -62,12 +64,18 @@ class Call:
         dirty = False
         for _ in range(_MOST_RELOADS):
             at = now()
+            caller = self.caller
             try:
-                caller = self.caller = await identify(process, scope, request.headers, at, epoch=epoch, dirty=dirty)
+                if caller is None or epoch is not None:
+                    caller = self.caller = await identify(
+                        process, scope, request.headers, at, epoch=epoch, dirty=dirty
+                    )
                 permitted = self.permitted = permit(caller, request, at)
             except Refusal as refusal:
                 # What refused may be what this process remembers. Nothing is refused on an outdated reason.
-                changed = await self._changed_since(refusal)
+                ref = caller.snapshot.tenant.ref if caller else fragment(request.headers)
+                is_fresh = caller is not None and caller.is_fresh
+                changed = None if is_fresh else await moved_on(process, refusal, ref)
                 if changed is None:
                     raise
                 epoch, dirty = changed
@@ -81,7 +89,7 @@ class Call:
             if answer.degraded and not caller.is_fresh:
                 # Valkey is away, so nobody compared epochs: trust nothing remembered.
                 process.snapshots.forget(caller.snapshot.tenant.ref)
-                epoch, dirty = None, False
+                self.caller, epoch, dirty = None, None, False
                 continue
             self.admitted = answer
             return answer
@@ -91,19 +99,6 @@ class Call:
             "The settings of this tenant are being changed right now. Try again shortly.",
             retry_after=1,
         )
-
-    async def _changed_since(self, refusal: Refusal) -> tuple[int, bool] | None:
-        """The tenant's epoch if it moved past the snapshot that refused; None where the refusal stands."""
-        if refusal.kind in (Kind.UNAVAILABLE,) or refusal.code == "unknown_host":
-            return None
-        ref = self.caller.snapshot.tenant.ref if self.caller else fragment(self.request.headers)
-        snapshot = self.process.snapshots.remembered(ref) if ref else None
-        if snapshot is None or (self.caller and self.caller.is_fresh):
-            return None
-        epoch, dirty = await self.process.epoch(snapshot.tenant)
-        if epoch is None or (epoch == snapshot.epoch and not dirty):
-            return None
-        return epoch, dirty
 
     def ask(self, caller: Caller, permitted: Permitted, dirty: bool) -> Ask:
         """The question to admission: the most this call can use, and what it probably will."""

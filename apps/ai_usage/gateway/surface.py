@@ -8,6 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage.gateway import background, listing, replies, streaming
+from apps.ai_usage.gateway.callers import first_look
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess
@@ -111,8 +112,10 @@ async def _serve(
 ) -> None:
     began = time.monotonic()
     headers = headers_of(scope)
+    # Who calls comes before what is said: a stranger's body is not even read.
+    caller = await first_look(process, scope, headers)
     request = parse(endpoint, dialect, headers, await read_body(headers, receive))
-    call = Call(process, request, call_id, began)
+    call = Call(process, request, call_id, began, caller=caller)
     try:
         if request.is_background:
             await background.accept(call, scope, send)
