@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 SPARE_SCHEMAS = 4
@@ -88,18 +87,14 @@ def services(request: pytest.FixtureRequest) -> Any:
 
     The database in the URLs is this worker's own, and so is the Valkey database number.
     """
-    from deploy.local.roles import restrict_database
+    from deploy.local.roles import clone_database
 
     run = _services(request.config)
     worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
     name = f"test_{worker}"
-    with psycopg.connect(run.superuser_url, autocommit=True) as admin:
-        template = urlsplit(run.control_url).path.lstrip("/")
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER lockstep_control')
-    # Privileges on the database itself are not part of the copy.
-    with psycopg.connect(_with_path(run.superuser_url, name), autocommit=True) as admin:
-        restrict_database(admin)
+    # From the database `postgres`: a connection to the template would keep the other workers from copying it.
+    template = urlsplit(run.control_url).path.lstrip("/")
+    clone_database(_with_path(run.superuser_url, "postgres"), template, name)
     number = int(worker.removeprefix("gw")) + 1
     return _Handed(
         {
