@@ -27,7 +27,7 @@ def parse_network(text: str) -> Network:
 
 
 def normalise_networks(texts: Iterable[str]) -> list[str]:
-    """Networks as stored: normalised, without repeats, in order; InvalidNetwork names the one that is none."""
+    """Networks as stored: normalised, once each, in order; InvalidNetwork names the one that is none."""
     networks = {parse_network(text) for text in texts}
     if len(networks) > MOST_NETWORKS:
         raise InvalidNetwork(f"{len(networks)} networks", reason=f"at most {MOST_NETWORKS} can be given")

@@ -1,7 +1,7 @@
 """Who is calling: what the gateway and the REST API share, from the header to the principal.
 
-The order is fixed: form and checksum (no I/O), the host's tenant (no I/O), the row, the digest in constant time,
-then expiry, environment and address. Whatever fails, the caller reads the same sentence (`InvalidKey`).
+The order is fixed: form and checksum (no I/O), the host's tenant (no I/O), the row, the digest in constant
+time, then expiry, environment and address. Whatever fails, the caller reads the same sentence (`InvalidKey`).
 """
 
 from collections.abc import Sequence
@@ -38,10 +38,10 @@ def presented_secret(*, authorization: Sequence[str], x_api_key: Sequence[str]) 
 
 
 def authenticate(secret: str, *, host_tenant: TenantRef | None, address: str, now: datetime) -> Principal:
-    """The principal of a presented key, read from the database; InvalidKey for every reason it is not accepted.
+    """The principal of a presented key, read from the database; InvalidKey whatever it is refused for.
 
-    On a tenant's own host (`host_tenant`) only that tenant's keys are looked at. On a shared host the key itself
-    names the tenant.
+    On a tenant's own host (`host_tenant`) only that tenant's keys are looked at. On a shared host the key
+    itself names the tenant.
     """
     parsed = tokens.parse(secret)
     if parsed is None:
@@ -59,9 +59,9 @@ def authenticate(secret: str, *, host_tenant: TenantRef | None, address: str, no
 def load_principal(tenant: TenantRef, key_public_id: str) -> Principal | None:
     """A usable key with its owner, parent and the tenant's networks, in one query.
 
-    None where there is no such key, or it, its parent, its owner or the tenant was revoked, disabled or removed.
-    Expiry is left to `verify`, which is asked on each request; so an answer may be kept until the tenant's epoch
-    changes.
+    None where there is no such key, or it, its parent, its owner or the tenant was revoked, disabled or
+    removed. Expiry is left to `verify`, which is asked on each request; so an answer may be kept until the
+    tenant's epoch changes.
     """
     if not tenant.is_served:
         return None
@@ -109,7 +109,7 @@ def load_principal(tenant: TenantRef, key_public_id: str) -> Principal | None:
 
 
 def verify(principal: Principal, parsed: ParsedKey, *, now: datetime, address: str | None) -> None:
-    """Check a parsed key against a principal, without I/O: secret, expiry, environment, address. Or InvalidKey.
+    """Check a parsed key against a principal, without I/O: secret, expiry, environment, address.
 
     An empty address is one that could not be made out, and is in no network; None is no question of address.
     """
@@ -119,7 +119,9 @@ def verify(principal: Principal, parsed: ParsedKey, *, now: datetime, address: s
         raise _refused(Refusal.EXPIRED)
     if parsed.environment != principal.environment:
         raise _refused(Refusal.WRONG_ENVIRONMENT)
-    for networks in principal.networks if address is not None else ():
+    if address is None:
+        return
+    for networks in principal.networks:
         if not is_within(address, networks):
             raise _refused(Refusal.WRONG_ADDRESS)
 

@@ -1,4 +1,4 @@
-"""What may be written on a key: names, tags, models, limits and how long it lives. Checked where all callers pass."""
+"""What may be written on a key: names, tags, models, limits and how long it lives."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -49,7 +49,7 @@ def checked_limits(limits: KeyLimits) -> KeyLimits:
 
 
 def checked_expiry(expires_at: datetime | None, *, policy: KeyPolicy, now: datetime) -> datetime:
-    """When a new key ends: as asked, or the tenant's default; never in the past or beyond the tenant's maximum."""
+    """When a new key ends: as asked or the tenant's default, in the future, within the tenant's maximum."""
     if expires_at is None:
         return now + timedelta(days=policy.default_days)
     if expires_at <= now:

@@ -27,8 +27,8 @@ class InvalidKey(DomainError):
     def __init__(self, reason: Refusal) -> None:
         self.reason = reason
         super().__init__(
-            "This API key is not accepted here. It may be missing or mistyped, expired, disabled or revoked, made for "
-            "another host, or not allowed from your address. Check it under Keys in the portal."
+            "This API key is not accepted here. It may be missing or mistyped, expired, disabled or revoked, "
+            "made for another host, or not allowed from your address. Check it under Keys in the portal."
         )
 
 
@@ -117,7 +117,7 @@ class NotYourKey(DomainError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This key or owner is not yours. Use one of your own, or ask somebody who may manage everybody's keys."
+            "This key or owner is not yours. Use your own, or ask somebody who may manage everybody's keys."
         )
 
 
@@ -177,7 +177,7 @@ class WrongEnvironment(DomainError):
 
     def __init__(self, environment: str) -> None:
         super().__init__(
-            f"A {environment} key cannot reach this. Live and test keys, and what belongs to them, never mix.",
+            f"A {environment} key cannot reach this. Live and test never mix.",
             details={"environment": environment},
         )
 

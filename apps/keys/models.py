@@ -46,8 +46,10 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.living(at).filter(disabled_at=None)
 
     def counted(self, at: datetime) -> Self:
-        """The keys that take one of the plan's places: children live inside their parent's, and a key that was
-        replaced gave its place to its successor."""
+        """The keys that take one of the plan's places.
+
+        Children live inside their parent's, and a key that was replaced gave its place to its successor.
+        """
         return self.living(at).filter(parent=None, replaced_by=None)
 
     def with_context(self) -> Self:
@@ -77,15 +79,16 @@ class ApiKey(models.Model):
     service_account = models.ForeignKey(
         ServiceAccount, null=True, blank=True, on_delete=models.CASCADE, related_name="keys"
     )
-    # A child key is a subset of its parent, short-lived, and dies with it. A trigger (migration 0002) refuses a
-    # child with more scopes than its parent, with another owner or environment, and the child of a child.
+    # A child key is a subset of its parent, short-lived, and dies with it. A trigger (migration 0002) refuses
+    # a child with more scopes than its parent, with another owner or environment, and the child of a child.
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
     )
 
     scopes = ArrayField(models.CharField(max_length=40), default=list)
-    # What whoever issued the key held at that moment: the constraint below says that nobody gives more. Written
-    # once. What the owner holds now is asked on each use, so a demotion takes effect without touching keys.
+    # What whoever issued the key held at that moment: the constraint below says that nobody gives more.
+    # Written once. What the owner holds now is asked on each use, so a demotion takes effect without touching
+    # keys.
     issuer_scopes = ArrayField(models.CharField(max_length=40), default=list)
     # Empty lists mean "no restriction of its own": the plan and the policies still decide.
     models_allowed = ArrayField(models.CharField(max_length=120), default=list)
@@ -134,7 +137,8 @@ class ApiKey(models.Model):
                 condition=Q(member=None, service_account__isnull=False)
                 | Q(member__isnull=False, service_account=None),
             ),
-            # Not after creation: a rotation without overlap ends a key in the very moment it may have been made.
+            # Not after creation: a rotation without overlap ends a key in the very moment it may have been
+            # made.
             models.CheckConstraint(
                 name="keys_apikey_expires_after_creation", condition=Q(expires_at__gte=F("created_at"))
             ),
@@ -189,8 +193,8 @@ class IdempotentWrite(models.Model):
     # SHA-256 of method, path and body: the same word with another request is a mistake, not a repeat.
     fingerprint = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField()
-    # The answer, encrypted under a key made of the caller's own secret, which is stored nowhere: an answer may
-    # hold a secret that is shown once, and only who asked for it can have it repeated.
+    # The answer, encrypted under a key made of the caller's own secret, which is stored nowhere: an answer
+    # may hold a secret that is shown once, and only who asked for it can have it repeated.
     answer = models.BinaryField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -1,9 +1,9 @@
 """Who may do what with which key. Scopes open the door; these rules say which keys stand behind it.
 
-Two ideas carry them. *Managing* a key (rename, restrict, disable, revoke) is for its owner, for whoever may write
-keys where a service account owns it, and for whoever may remove members. *Receiving a secret* (issue, rotate, make
-a child) is speaking for the key's owner from then on: only for oneself or a service account, and never with more
-than one holds.
+Two ideas carry them. *Managing* a key (rename, restrict, disable, revoke) is for its owner, for whoever may
+write keys where a service account owns it, and for whoever may remove members. *Receiving a secret* (issue,
+rotate, make a child) is speaking for the key's owner from then on: only for oneself or a service account, and
+never with more than one holds.
 """
 
 from collections.abc import Iterable, Sequence

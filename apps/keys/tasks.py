@@ -1,4 +1,4 @@
-"""What workers do for keys. Each runs inside a ticket, with the ticket's tenant in force; each may run twice."""
+"""What workers do for keys. Each runs inside a ticket with its tenant in force, and may run twice."""
 
 from datetime import datetime
 from uuid import UUID
@@ -32,7 +32,7 @@ def warn_of_unused(*, key_id: str) -> None:
 
 @shared_task(name="keys.look_after")
 def look_after() -> None:
-    """Warn about and disable unused keys of one tenant, and forget answers to writes of more than a day ago."""
+    """Warn about and disable a tenant's unused keys, and forget answers to writes of over a day ago."""
     now = timezone.now()
     services.retire_unused_keys(now=now)
     services.purge_idempotent_writes(now=now)

@@ -1,7 +1,7 @@
 """The secret itself: `lk_live_<tenant8>_<keyid10>_<secret32>_<crc6>`, and the digest that recognises it.
 
-Everything here is arithmetic. The gateway parses each request's key before it touches any store, so a mistyped,
-cut or invented key costs microseconds and reaches no database.
+Everything here is arithmetic. The gateway parses each request's key before it touches any store, so a
+mistyped, cut or invented key costs microseconds and reaches no database.
 """
 
 import hmac
@@ -79,8 +79,8 @@ def generate(*, tenant_ref: str, environment: str) -> NewSecret:
 def matches(parsed: ParsedKey, *, digest: bytes, pepper_id: int) -> bool:
     """Whether this is the secret that the digest was made of. Takes the same time wherever they differ.
 
-    The digest covers the whole text, so a row moved to another tenant or environment recognises nothing. With a
-    pepper outside the database, write access to it is not enough to plant a key whose secret one knows.
+    The digest covers the whole text, so a row moved to another tenant or environment recognises nothing. With
+    a pepper outside the database, write access to it is not enough to plant a key whose secret one knows.
     """
     pepper = settings.KEY_PEPPERS.get(pepper_id)
     if pepper is None:

@@ -1,4 +1,4 @@
-"""What other apps hold of keys: who is calling, what a key may do, and how keys and service accounts are shown."""
+"""What other apps hold of keys: who is calling, what a key may do, and how keys are shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,7 +74,8 @@ class Principal:
     scopes: frozenset[str]
     # Routes it may use; empty: those of the plan.
     models_allowed: frozenset[str]
-    # Each non-empty tuple is a list of networks that the address must be in: the key's, its parent's, the tenant's.
+    # Each non-empty tuple is a list of networks that the address must be in: the key's, its parent's, the
+    # tenant's.
     networks: tuple[tuple[Network, ...], ...]
     limits: KeyLimits
     tags: Mapping[str, str]
@@ -116,7 +117,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class KeyLink:
-    """Another key that this one replaced, was replaced by, or descends from, and whether it is still in use."""
+    """Another key that this one replaced, was replaced by, or is a part of, and its last use."""
 
     id: UUID
     name: str

@@ -6,7 +6,8 @@ from config import env
 REST_REQUESTS_PER_MINUTE = env.number("REST_REQUESTS_PER_MINUTE", 600)
 # Per address, for reports of leaked keys, which need no key.
 LEAK_REPORTS_PER_MINUTE = env.number("LEAK_REPORTS_PER_MINUTE", 10)
-# Partners that scan for secrets: "identifier=base64 of the DER public key (ECDSA P-256)", separated by commas.
+# Partners that scan for secrets: "identifier=base64 of the DER public key (ECDSA P-256)", separated by
+# commas.
 LEAK_PARTNER_KEYS = dict(entry.split("=", 1) for entry in env.listing("LEAK_PARTNER_KEYS"))
 
 REST_FRAMEWORK = {
@@ -22,7 +23,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Lockstep API",
-    "DESCRIPTION": "Keys, usage, calls and invoices of one tenant. Authenticate with an API key as a bearer token.",
+    "DESCRIPTION": "Keys, usage, calls and invoices of one tenant. Send an API key as a bearer token.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

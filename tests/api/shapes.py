@@ -14,7 +14,17 @@ _TIMES = st.datetimes().map(lambda moment: moment.isoformat() + "Z") | st.sample
     ["2026-12-24T00:00:00Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-12-24"]
 )
 _TEXTS = st.sampled_from(
-    ["usage:read", "keys:write", "10.0.0.0/8", "::ffff:1.2.3.4", "gpt-4o-mini", "\x00", "\ud800", "' OR 1=1 --", "x" * 500]
+    [
+        "usage:read",
+        "keys:write",
+        "10.0.0.0/8",
+        "::ffff:1.2.3.4",
+        "gpt-4o-mini",
+        "\x00",
+        "\ud800",
+        "' OR 1=1 --",
+        "x" * 500,
+    ]
 )
 
 

@@ -1,4 +1,4 @@
-"""The API does what its description says, whatever is sent: never a 500, never an answer that is not described."""
+"""The API does what its description says, whatever is sent: never a 500 or an answer that isn't described."""
 
 import json
 import re
@@ -29,7 +29,11 @@ OPEN = {"/api/v1/leaks", "/api/v1/leaks/partner"}
 UNIVERSAL = settings(
     max_examples=150,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 
 
@@ -39,7 +43,9 @@ def document() -> dict[str, Any]:
     from apps.tenancy.services import in_public
 
     with in_public():
-        answer = Client(HTTP_HOST="127.0.0.1").get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"})
+        answer = Client(HTTP_HOST="127.0.0.1").get(
+            "/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}
+        )
     assert answer.status_code == 200
     found: dict[str, Any] = json.loads(answer.content)
     return found

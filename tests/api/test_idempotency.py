@@ -11,6 +11,7 @@ from django.db import connection
 from apps.governance.types import Actor
 from apps.keys import selectors, services
 from apps.keys.models import ApiKey, IdempotentWrite
+from apps.keys.selectors import keys as list_keys
 from apps.keys.types import KEY_SCOPES, IssuedKey
 from apps.tenancy.services import in_tenant
 from tests.api.conftest import Api
@@ -37,7 +38,7 @@ def test_the_repetition_gets_the_same_answer_and_nothing_happens_again(tenant: A
     assert again.json() == first.json()
     assert again["Location"] == first["Location"]
     assert (first.get("Idempotency-Replayed"), again["Idempotency-Replayed"]) == (None, "true")
-    assert [key.name for key in selectors.keys()] == ["once", "admin"]
+    assert [key.name for key in list_keys()] == ["once", "admin"]
 
 
 def test_what_is_kept_of_an_answer_cannot_be_read_without_the_callers_secret(tenant: Any, api: Api) -> None:
@@ -66,7 +67,10 @@ def test_another_request_under_the_same_word_is_refused(tenant: Any, api: Api) -
 def test_two_keys_may_choose_the_same_word_and_do_not_see_each_others_answers(tenant: Any, api: Api) -> None:
     other = Api(make_key(scopes=["keys:write", "usage:read"]).secret)
 
-    mine, theirs = api.post("/keys", WISH, Idempotency_Key="w"), other.post("/keys", WISH, Idempotency_Key="w")
+    mine, theirs = (
+        api.post("/keys", WISH, Idempotency_Key="w"),
+        other.post("/keys", WISH, Idempotency_Key="w"),
+    )
 
     assert mine.json()["key"]["id"] != theirs.json()["key"]["id"]
     assert mine.json()["secret"] != theirs.json()["secret"]
@@ -101,8 +105,10 @@ def test_an_answer_that_somebody_else_wrote_is_not_given(tenant: Any, api: Api) 
     assert api.post("/keys", WISH, Idempotency_Key="w").status_code == 422
 
 
-def test_of_eight_at_once_one_writes_and_the_others_get_its_answer_or_are_told_to_wait(committing: Any) -> None:
-    tenant, issued = committing
+def test_of_eight_at_once_one_writes_and_the_others_get_its_answer_or_are_told_to_wait(
+    committing: Any,
+) -> None:
+    _, issued = committing
     answers: list[Any] = []
     start = threading.Barrier(8)
 
@@ -133,7 +139,7 @@ def test_of_eight_at_once_one_writes_and_the_others_get_its_answer_or_are_told_t
 def test_an_effect_that_fails_at_the_end_leaves_neither_effect_nor_answer(
     committing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tenant, issued = committing
+    _, issued = committing
     api = Api(issued.secret)
 
     def fail(*_: Any) -> None:

@@ -30,8 +30,9 @@ def test_a_key_is_issued_shown_once_and_works(tenant: Any, api: Api) -> None:
     answer = api.post(
         "/keys",
         {
-            "name": "reports", "scopes": ["usage:read"], "service_account_id": str(account.id), "tags": {"team": "a"},
-            "addresses_allowed": ["127.0.0.1"], "models_allowed": ["small"], "limits": {"requests_per_minute": 5},
+            "name": "reports", "scopes": ["usage:read"], "service_account_id": str(account.id),
+            "tags": {"team": "a"}, "addresses_allowed": ["127.0.0.1"], "models_allowed": ["small"],
+            "limits": {"requests_per_minute": 5},
         },
     )  # fmt: skip
 
@@ -98,9 +99,9 @@ def test_scopes_open_doors_and_nothing_else_does(tenant: Any) -> None:
     assert api.get("/whoami").status_code == 200
     for method, path in [
         ("GET", "/keys"), ("POST", "/keys"), ("GET", f"/keys/{key.id}"), ("PATCH", f"/keys/{key.id}"),
-        ("POST", f"/keys/{key.id}/revoke"), ("POST", f"/keys/{key.id}/rotate"), ("POST", f"/keys/{key.id}/children"),
-        ("POST", "/keys/introspect"), ("GET", "/service-accounts"), ("POST", "/service-accounts"), ("GET", "/audit"),
-        ("GET", "/key-policy"), ("PUT", "/key-policy"),
+        ("POST", f"/keys/{key.id}/revoke"), ("POST", f"/keys/{key.id}/rotate"),
+        ("POST", f"/keys/{key.id}/children"), ("POST", "/keys/introspect"), ("GET", "/service-accounts"),
+        ("POST", "/service-accounts"), ("GET", "/audit"), ("GET", "/key-policy"), ("PUT", "/key-policy"),
     ]:  # fmt: skip
         assert code(api.send(method, path, {})) == (403, "scope_missing"), (method, path)
 
@@ -128,7 +129,9 @@ def test_what_does_not_exist_is_said_to_be_so(api: Api) -> None:
         (b'{"name": "' + b"x" * (2 * 1024 * 1024) + b'"}', (413, "too_large")),
     ],
 )
-def test_a_body_that_is_not_what_it_should_be_is_a_4xx(api: Api, body: bytes, refusal: tuple[int, str]) -> None:
+def test_a_body_that_is_not_what_it_should_be_is_a_4xx(
+    api: Api, body: bytes, refusal: tuple[int, str]
+) -> None:
     assert code(api.send("POST", "/keys", body)) == refusal
 
 
@@ -145,8 +148,9 @@ def test_the_other_tenants_keys_are_not_there(tenant: Any, globex: Any, api: Api
         theirs = make_key()
 
     for method, path in [
-        ("GET", f"/keys/{theirs.key.id}"), ("PATCH", f"/keys/{theirs.key.id}"), ("POST", f"/keys/{theirs.key.id}/revoke"),
-        ("POST", f"/keys/{theirs.key.id}/rotate"), ("POST", f"/keys/{theirs.key.id}/disable"),
+        ("GET", f"/keys/{theirs.key.id}"), ("PATCH", f"/keys/{theirs.key.id}"),
+        ("POST", f"/keys/{theirs.key.id}/revoke"), ("POST", f"/keys/{theirs.key.id}/rotate"),
+        ("POST", f"/keys/{theirs.key.id}/disable"),
     ]:  # fmt: skip
         assert code(api.send(method, path, {})) == (404, "key_not_found")
     assert [key["name"] for key in api.get("/keys").json()["data"]] == ["admin"]
@@ -191,7 +195,10 @@ def test_changing_a_key_says_what_it_is_now(tenant: Any, api: Api) -> None:
         "name": ["first", "renamed"], "concurrent_calls": [None, 2],
     }  # fmt: skip
     assert code(api.patch(f"/keys/{key.id}", {"scopes": ["billing:write"]})) == (400, "invalid_request")
-    assert code(api.patch(f"/keys/{key.id}", {"expires_at": "2027-01-01T00:00:00Z"})) == (400, "invalid_request")
+    assert code(api.patch(f"/keys/{key.id}", {"expires_at": "2027-01-01T00:00:00Z"})) == (
+        400,
+        "invalid_request",
+    )
 
 
 def test_a_key_cannot_loosen_what_binds_it(tenant: Any) -> None:
@@ -282,15 +289,19 @@ def test_the_plans_number_of_keys_is_kept(tenant: Any, api: Api) -> None:
     assert answer.json()["limit"] == 1
 
 
-def test_children_are_part_of_their_parent_and_die_with_it(tenant: Any, api: Api, admin_key: IssuedKey) -> None:
+def test_children_are_part_of_their_parent_and_die_with_it(
+    tenant: Any, api: Api, admin_key: IssuedKey
+) -> None:
     parent = make_key(
-        name="agent", scopes=["inference:write", "keys:read", "keys:write"], models_allowed=["small", "large"],
-        tags={"a": "b"},
+        name="agent", scopes=["inference:write", "keys:read", "keys:write"],
+        models_allowed=["small", "large"], tags={"a": "b"},
     )  # fmt: skip
     by_parent = Api(parent.secret)
     before = timezone.now()
 
-    child = by_parent.post(f"/keys/{parent.key.id}/children", {"name": "run", "models_allowed": ["small"]}).json()
+    child = by_parent.post(
+        f"/keys/{parent.key.id}/children", {"name": "run", "models_allowed": ["small"]}
+    ).json()
 
     assert child["key"]["scopes"] == ["inference:write", "keys:read"]
     assert child["key"]["tags"] == {"a": "b"}
@@ -355,7 +366,9 @@ def test_service_accounts_over_the_api(tenant: Any, api: Api) -> None:
     assert made.status_code == 201
     account = made.json()
     assert code(api.post("/service-accounts", {"name": "NIGHTLY"})) == (409, "service_account_name_taken")
-    issued = api.post("/keys", {"name": "k", "scopes": ["usage:read"], "service_account_id": account["id"]}).json()
+    issued = api.post(
+        "/keys", {"name": "k", "scopes": ["usage:read"], "service_account_id": account["id"]}
+    ).json()
     assert api.get(f"/service-accounts/{account['id']}").json()["usable_keys"] == 1
     assert api.post(f"/service-accounts/{account['id']}/disable").json()["is_active"] is False
     assert Api(issued["secret"]).get("/whoami").status_code == 401

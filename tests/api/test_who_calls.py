@@ -62,7 +62,9 @@ def test_x_api_key_does_as_well_as_a_bearer_token(admin_key: IssuedKey) -> None:
     assert Api("").get("/whoami", Authorization=f"bearer {admin_key.secret}").status_code == 200
 
 
-def test_a_key_of_one_tenant_is_no_key_at_the_others_host(tenant: Any, globex: Any, admin_key: IssuedKey) -> None:
+def test_a_key_of_one_tenant_is_no_key_at_the_others_host(
+    tenant: Any, globex: Any, admin_key: IssuedKey
+) -> None:
     with in_tenant(globex):
         theirs = make_key(scopes=["keys:read"])
 
@@ -151,7 +153,9 @@ def test_an_ended_key_is_refused_from_the_next_request_on(tenant: Any) -> None:
     ways = {
         "revoked": lambda key: services.revoke_key(key.id, actor=SYSTEM),
         "disabled": lambda key: services.disable_key(key.id, actor=SYSTEM),
-        "rotated without overlap": lambda key: services.rotate_key(key.id, actor=SYSTEM, overlap=timedelta(0)),
+        "rotated without overlap": lambda key: services.rotate_key(
+            key.id, actor=SYSTEM, overlap=timedelta(0)
+        ),
         "expired": lambda key: ApiKey.objects.filter(pk=key.id).update(
             created_at=timezone.now() - timedelta(days=2), expires_at=timezone.now() - timedelta(seconds=1)
         ),
@@ -222,7 +226,9 @@ def test_behind_one_proxy_the_address_it_saw_decides(
 ) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     issued = make_key(addresses_allowed=["203.0.113.0/24"])
-    headers = {"Authorization": f"Bearer {issued.secret}"} | ({"X-Forwarded-For": forwarded} if forwarded else {})
+    headers = {"Authorization": f"Bearer {issued.secret}"} | (
+        {"X-Forwarded-For": forwarded} if forwarded else {}
+    )
 
     answer = Client(HTTP_HOST="127.0.0.1", REMOTE_ADDR=peer).get("/api/v1/whoami", headers=headers)
 

@@ -22,7 +22,11 @@ PASSWORD = "correct horse battery staple"
 def make_member(role: str = "developer", *, email: str = "") -> Member:
     """A person with a role in the tenant in force."""
     return identity.create_member(
-        email=email or f"{role}@example.com", role=role, actor=Actor.system("tests"), password=PASSWORD, name=role.title()
+        email=email or f"{role}@example.com",
+        role=role,
+        actor=Actor.system("tests"),
+        password=PASSWORD,
+        name=role.title(),
     )
 
 
@@ -36,9 +40,7 @@ def as_member(member: Member, *, address: str = "198.51.100.7") -> Actor:
 def as_key(issued: IssuedKey) -> Actor:
     """The key as the one who acts, with what it may do now."""
     principal = principal_of(issued)
-    return Actor(
-        kind=ActorKind.KEY, id=str(principal.key_id), name=principal.name, scopes=principal.scopes
-    )
+    return Actor(kind=ActorKind.KEY, id=str(principal.key_id), name=principal.name, scopes=principal.scopes)
 
 
 def make_service_account(name: str = "checkout") -> ServiceAccount:

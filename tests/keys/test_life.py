@@ -131,7 +131,13 @@ def test_what_is_ended_cannot_be_changed_rotated_enabled_or_have_children(tenant
 
 
 def test_nothing_is_done_to_a_key_that_is_not_there(tenant: Any) -> None:
-    for act in (services.rotate_key, services.enable_key, services.disable_key, services.revoke_key, services.restrict_key):
+    for act in (
+        services.rotate_key,
+        services.enable_key,
+        services.disable_key,
+        services.revoke_key,
+        services.restrict_key,
+    ):
         with pytest.raises(KeyNotFound):
             act(uuid4(), actor=SYSTEM)
 
@@ -147,7 +153,11 @@ def test_a_change_that_changes_nothing_leaves_no_entry(tenant: Any) -> None:
 
 def test_each_kind_of_actor_manages_what_is_its_own(tenant: Any) -> None:
     make_member("owner")
-    dev, other, admin = make_member("developer"), make_member("developer", email="o@example.com"), make_member("admin")
+    dev, other, admin = (
+        make_member("developer"),
+        make_member("developer", email="o@example.com"),
+        make_member("admin"),
+    )
     mine, account_key = make_key(as_member(dev)), make_key(service_account_id=make_service_account().id)
     sibling = make_key(as_member(dev), name="sibling", scopes=["keys:write"])
 
@@ -164,7 +174,9 @@ def test_each_kind_of_actor_manages_what_is_its_own(tenant: Any) -> None:
     assert refused.value.code == "scope_missing"
 
 
-def test_use_is_written_in_one_statement_and_never_moves_back(tenant: Any, django_assert_num_queries: Any) -> None:
+def test_use_is_written_in_one_statement_and_never_moves_back(
+    tenant: Any, django_assert_num_queries: Any
+) -> None:
     first, second, now = make_key().key, make_key(name="second").key, timezone.now()
     reports = [
         used(first.id, now), used(first.id, now - timedelta(minutes=5), "192.0.2.9"),

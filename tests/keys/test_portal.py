@@ -202,7 +202,12 @@ def test_an_admin_sets_the_rules(tenant: Any) -> None:
 
     saved = browser.post(
         "/keys/rules/",
-        {"default_days": "7", "maximum_days": "30", "disable_unused_days": "10", "addresses_allowed": "192.0.2.1"},
+        {
+            "default_days": "7",
+            "maximum_days": "30",
+            "disable_unused_days": "10",
+            "addresses_allowed": "192.0.2.1",
+        },
     )
 
     assert saved.status_code == 302

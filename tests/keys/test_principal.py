@@ -25,9 +25,7 @@ def refusal(issued: IssuedKey, **change: Any) -> Refusal:
     parsed = parse(change.pop("secret", issued.secret))
     assert parsed is not None
     with pytest.raises(InvalidKey) as refused:
-        verify(
-            principal_of(issued), parsed, **{"now": timezone.now(), "address": "192.0.2.1", **change}
-        )
+        verify(principal_of(issued), parsed, **{"now": timezone.now(), "address": "192.0.2.1", **change})
     return refused.value.reason
 
 
@@ -46,7 +44,11 @@ def test_a_principal_carries_what_decides_about_its_requests(tenant: Any) -> Non
     assert principal.scopes == {"inference:write"}
     assert principal.models_allowed == {"small"}
     assert [str(network) for networks in principal.networks for network in networks] == ["192.0.2.0/24"]
-    assert (principal.requests_per_minute, principal.tokens_per_minute, principal.concurrent_calls) == (1, 2, 3)
+    assert (principal.requests_per_minute, principal.tokens_per_minute, principal.concurrent_calls) == (
+        1,
+        2,
+        3,
+    )
     assert principal.tags == {"team": "a"}
     assert (principal.deprecated, principal.parent_id, principal.environment) == (False, None, "live")
     assert "digest" not in repr(principal)

@@ -33,7 +33,8 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[KeyHolder, Principal]:
         """The holder and principal of the key, or InvalidKey."""
-        headers, whole = request.headers, request._request
+        headers = request.headers
+        whole: Any = request._request  # identity's CurrentMember gave it `address`, the host its `tenant`
         # Django joins repeated headers with a comma, which no key contains: two keys are no key.
         secret = presented_secret(
             authorization=[headers["Authorization"]] if "Authorization" in headers else [],
@@ -42,7 +43,7 @@ class KeyAuthentication(BaseAuthentication):
         principal = authenticate(
             secret,
             host_tenant=getattr(whole, "tenant", None),
-            address=whole.address,  # type: ignore[attr-defined]  (set by identity's CurrentMember)
+            address=whole.address,
             now=timezone.now(),
         )
         return KeyHolder(principal, secret), principal

@@ -137,7 +137,7 @@ class KeyRotation(KeyView):
         examples={"Issued": ISSUED},
     )
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
-        """Make a successor with the same rights. The old key works on for the overlap and says it is deprecated."""
+        """Make a successor with the same rights. The old key works on for the overlap, deprecated."""
         body = body_of(RotateKey, request)
         return _issued(
             services.rotate_key(
@@ -204,7 +204,8 @@ class KeyChildren(KeyView):
 
     @describes(
         IssuedKeySerializer, body=IssueChildKey, status=201, name="keys_issue_child", tag="keys",
-        examples={"Issued": ISSUED}, asks={"For an agent": {"name": "agent run 4711", "scopes": ["inference:write"]}},
+        examples={"Issued": ISSUED},
+        asks={"For an agent": {"name": "agent run 4711", "scopes": ["inference:write"]}},
     )  # fmt: skip
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
         """Make a key for one agent or task: part of this one, living an hour unless told otherwise."""

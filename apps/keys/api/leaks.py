@@ -1,4 +1,4 @@
-"""Reports of secrets found in public: a form for everybody, and one for secret-scanning partners, who sign."""
+"""Reports of secrets found in public: one form for everybody, and one for scanning partners, who sign."""
 
 import base64
 import binascii
@@ -20,6 +20,7 @@ from apps.keys.errors import InvalidReport
 from apps.keys.rest import describes, limits
 
 _RECEIVED = {"received": True}
+_MOST_FINDINGS = 1000
 
 
 class OpenAPIView(APIView):
@@ -64,7 +65,8 @@ class PartnerLeakReport(OpenAPIView):
             identifier=whole.headers.get("Github-Public-Key-Identifier", ""),
             signature=whole.headers.get("Github-Public-Key-Signature", ""),
         )
-        findings = PartnerFinding(data=request.data, many=True, max_length=1000)
+        findings: Any = PartnerFinding(data=request.data, many=True)
+        findings.max_length = _MOST_FINDINGS
         findings.is_valid(raise_exception=True)
         for finding in findings.validated_data:
             services.report_leak(

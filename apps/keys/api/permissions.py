@@ -1,4 +1,4 @@
-"""What a key may do: the scope that the view declares, the plan's feature, its environment, a tenant in good standing."""
+"""What a key may do: the view's scope, the plan's feature, its environment, a tenant in good standing."""
 
 from typing import Any
 

@@ -184,7 +184,7 @@ class Introspect(StrictSerializer):
 
 
 class IntrospectionSerializer(serializers.Serializer[Any]):
-    """Whether a secret is accepted now, and what it may do. Nothing but `active` unless it is a key of this tenant."""
+    """Whether a secret is accepted now, and what it may do. Of others' keys nothing but `active`."""
 
     active = serializers.BooleanField()
     key = KeySerializer(required=False)
@@ -259,9 +259,7 @@ class PartnerFinding(serializers.Serializer[Any]):
     """One finding of a secret-scanning partner. Members that we don't use are ignored."""
 
     token = serializers.CharField(max_length=300)
-    type = serializers.CharField(max_length=100, required=False, allow_blank=True)
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
-    source = serializers.CharField(max_length=100, required=False, allow_blank=True)
 
 
 class AuditQuery(StrictSerializer):

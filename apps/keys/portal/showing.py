@@ -35,7 +35,7 @@ Spend = Mapping[UUID, tuple[Decimal, str]]
 
 
 def spend_this_month(ids: Iterable[UUID], now: datetime) -> Spend:
-    """What the keys were charged since the month began, in UTC; nothing where no ledger is named (KEY_SPEND)."""
+    """What the keys were charged since the month began (UTC); nothing where KEY_SPEND names no ledger."""
     if not settings.KEY_SPEND:
         return {}
     since = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -177,7 +177,8 @@ def snippets(base_url: str, secret: str, model: str) -> list[dict[str, str]]:
             "language": "python",
             "code": "from openai import OpenAI\n\n"
             f'client = OpenAI(base_url="{base_url}/v1", api_key="{secret}")\n'
-            f'answer = client.chat.completions.create(\n    model="{model}", messages=[{{"role": "user", "content": "Hello"}}]\n)\n'
+            "answer = client.chat.completions.create(\n"
+            f'    model="{model}", messages=[{{"role": "user", "content": "Hello"}}]\n)\n'
             "print(answer.choices[0].message.content)",
         },
     ]

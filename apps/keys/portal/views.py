@@ -148,7 +148,8 @@ def _page_of_keys(request: "PortalRequest", everything: bool) -> tuple[list[Key]
     sort = request.GET.get("sort", "")
     by = _SORTS.get(sort.removeprefix("-"))
     if by is not None:
-        # By name or use there is no stable position to go on from; so many keys on one page are still read easily.
+        # By name or use there is no stable position to go on from; so many keys on one page are still read
+        # easily.
         keys = selectors.keys(limit=_MOST_SORTED, only_living=not everything)
         return sorted(keys, key=by, reverse=sort.startswith("-")), {}
     cursor = request.GET.get("cursor", "")

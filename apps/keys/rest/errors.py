@@ -9,7 +9,7 @@ class InvalidCursor(DomainError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This cursor is not from this list, or the list is asked with other filters now. Start from the first page."
+            "This cursor is not from this list, or the filters are other ones now. Start from the first page."
         )
 
 

@@ -1,12 +1,13 @@
 """A write that is repeated with its Idempotency-Key happens once and answers the same.
 
-The effect, the record of it and its answer commit together, so a crash leaves all or nothing. While a request is
-being worked on, its word is held by a transaction-scoped advisory lock rather than by a row: nothing has to be
-cleaned up when the process dies. Only what succeeded is kept; a refused request changed nothing and may be sent
-again as it is.
+The effect, the record of it and its answer commit together, so a crash leaves all or nothing. While a request
+is being worked on, its word is held by a transaction-scoped advisory lock rather than by a row: nothing has
+to be cleaned up when the process dies. Only what succeeded is kept; a refused request changed nothing and may
+be sent again as it is.
 
-An answer may hold a secret that is shown once. It is kept encrypted under a key derived from the caller's own API
-key, which is stored nowhere: who asked can have the answer repeated for a day, and nobody else can read it.
+An answer may hold a secret that is shown once. It is kept encrypted under a key derived from the caller's own
+API key, which is stored nowhere: who asked can have the answer repeated for a day, and nobody else can read
+it.
 """
 
 import hashlib
@@ -53,9 +54,10 @@ class Attempt:
         return cls(principal, word, digest, answer_key)
 
     def earlier_answer(self) -> Response | None:
-        """The answer that this request got before, or None; from then on others with this word are turned away.
+        """The answer that this request got before, or None; others with this word are turned away from then.
 
-        RequestInProgress while another holds the word, IdempotencyKeyReused where it came with another request.
+        RequestInProgress while another holds the word, IdempotencyKeyReused where it came with another
+        request.
         """
         name = f"idempotent:{self.principal.key_id}:{self.word}"
         with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
 """How many REST requests are answered a minute: one counter per key or address and minute in Valkey.
 
-The gateway has limits of its own (governance.admission); these protect the API from a loop that ran away. With
-Valkey away they let everything through, as throughput limits do.
+The gateway has limits of its own (governance.admission); these protect the API from a loop that ran away.
+With Valkey away they let everything through, as throughput limits do.
 """
 
 import logging

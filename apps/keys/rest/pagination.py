@@ -1,4 +1,4 @@
-"""Lists in pages by position, not by number: stable while rows come and go, and as fast at the end as at the start."""
+"""Lists in pages by position, not by number: stable while rows come and go, and fast to the end."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -36,8 +36,8 @@ class PageQuery(serializers.Serializer[Any]):
 class CursorPage:
     """One page of a list whose rows have a position that never changes, such as a UUIDv7.
 
-    The cursor is signed and belongs to this tenant, this list and these filters: one from elsewhere is refused
-    rather than guessed at.
+    The cursor is signed and belongs to this tenant, this list and these filters: one from elsewhere is
+    refused rather than guessed at.
     """
 
     def __init__(self, request: Any) -> None:

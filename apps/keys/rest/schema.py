@@ -20,8 +20,8 @@ _IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="A word of yours, such as a new UUID. The same request with the same word happens once, and for a day "
-    "the repetition gets the first one's answer.",
+    description="A word of yours, such as a new UUID. The same request with the same word happens once, and "
+    "for a day the repetition gets the first one's answer.",
 )
 _PROBLEMS = {
     400: "The request is not valid.",
@@ -60,7 +60,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
 class ApiSchema(AutoSchema):
     """Adds to each operation what all of them have: problems, the Idempotency-Key, and the scope it needs."""
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature
         needed = getattr(self.view, "scopes", {}).get(self.method)
         said = str(super().get_description())
         return f"{said}\n\nNeeds the scope `{needed}`." if needed else said
@@ -100,7 +100,7 @@ def describes(
     name: str | None = None,
     tag: str | None = None,
 ) -> Callable[[View], View]:
-    """Describe a handler: what it answers and takes. `examples` are answers by title, `asks` requests by title."""
+    """Describe a handler: what it answers and takes. `examples` are answers and `asks` requests, by title."""
     shown = [
         OpenApiExample(title, value=value, response_only=True, status_codes=[str(status)])
         for title, value in (examples or {}).items()

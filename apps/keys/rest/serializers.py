@@ -26,6 +26,6 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What happened and what to do, for people.")
     code = serializers.CharField(help_text="Stable; decide on this.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]  # only described, never validated
         required=False, help_text="By member, what is wrong with the request (`invalid_request` only)."
     )

@@ -1,4 +1,4 @@
-"""The base of every REST view: the key names the tenant, and the tenant stays in force until the answer is made."""
+"""The base of every REST view: the key's tenant is in force until the answer is made."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -35,13 +35,14 @@ class ApiRequest(Request):
 class TenantAPIView(APIView):
     """A REST view of one tenant.
 
-    `scopes` names the scope that each method needs, None where any accepted key will do; a method without an entry
-    is refused. `feature` is the plan's feature that the view belongs to. `environments` are those whose keys may
-    enter: only live ones, unless the view keeps live and test apart itself. `while_suspended` lets a view write
-    for a suspended tenant.
+    `scopes` names the scope that each method needs, None where any accepted key will do; a method without an
+    entry is refused. `feature` is the plan's feature that the view belongs to. `environments` are those whose
+    keys may enter: only live ones, unless the view keeps live and test apart itself. `while_suspended` lets a
+    view write for a suspended tenant.
 
-    Every write is one transaction, and happens once per Idempotency-Key. An answer is rendered before the tenant
-    is left, so that a serializer may still read; a streamed answer would be made too late and is not supported.
+    Every write is one transaction, and happens once per Idempotency-Key. An answer is rendered before the
+    tenant is left, so that a serializer may still read; a streamed answer would be made too late and is not
+    supported.
     """
 
     scopes: Mapping[str, str | None] = {}
@@ -71,7 +72,8 @@ class TenantAPIView(APIView):
         self._entered.enter_context(in_tenant(principal.tenant))
         self._entered.enter_context(structlog.contextvars.bound_contextvars(actor=str(principal.key_id)))
         whole: Any = request._request
-        request.actor = Actor(  # type: ignore[attr-defined]
+        told: Any = request
+        told.actor = Actor(
             kind=ActorKind.KEY,
             id=str(principal.key_id),
             name=principal.name,
@@ -101,7 +103,7 @@ class TenantAPIView(APIView):
         if isinstance(principal, Principal):
             for header, value in notices(principal).items():
                 finished[header] = value
-        return finished  # type: ignore[no-any-return]
+        return finished
 
     def _write_once(
         self, handler: Callable[..., Response], request: Any, *args: Any, **kwargs: Any

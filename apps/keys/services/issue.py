@@ -57,9 +57,9 @@ def issue_key(
 ) -> IssuedKey:
     """Create a key and return its secret, which nobody can read again.
 
-    Without an owner the key is the actor's own: the member's, or that of whoever owns the key that acts. Without
-    an expiry it lives as long as the tenant's default says. `id` makes a repeated form harmless: the second use
-    is KeyAlreadyIssued.
+    Without an owner the key is the actor's own: the member's, or that of whoever owns the key that acts.
+    Without an expiry it lives as long as the tenant's default says. `id` makes a repeated form harmless: the
+    second use is KeyAlreadyIssued.
     """
     moment = now or timezone.now()
     who = rights.acting(actor)
@@ -242,13 +242,13 @@ def _grant(
 
 
 def _check_owner(member_id: UUID | None, service_account_id: UUID | None) -> None:
-    if (member_id is None) == (service_account_id is None):
-        raise InvalidKeySettings("A key belongs to one member or to one service account.")
-    if member_id is not None:
+    if member_id is not None and service_account_id is None:
         identity_member(member_id)
-        return
-    account = ServiceAccount.objects.filter(pk=service_account_id).first()
-    if account is None:
-        raise ServiceAccountNotFound
-    if account.disabled_at is not None:
-        raise ServiceAccountDisabled
+    elif service_account_id is not None and member_id is None:
+        account = ServiceAccount.objects.filter(pk=service_account_id).first()
+        if account is None:
+            raise ServiceAccountNotFound
+        if account.disabled_at is not None:
+            raise ServiceAccountDisabled
+    else:
+        raise InvalidKeySettings("A key belongs to one member or to one service account.")

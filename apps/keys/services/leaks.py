@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 def report_leak(secret: str, *, actor: Actor, where: str = "") -> None:
     """Act on a reported secret: revoke it where the tenant's policy says so, tell its people, write it down.
 
-    Returns nothing whether the secret is a real key, an ended one, or no key at all, so that a report cannot be
-    used to find out. Runs in no tenant's scope: the secret names the tenant. A key is reported once; after that
-    a repetition changes nothing.
+    Returns nothing whether the secret is a real key, an ended one, or no key at all, so that a report cannot
+    be used to find out. Runs in no tenant's scope: the secret names the tenant. A key is reported once; after
+    that a repetition changes nothing.
     """
     parsed = tokens.parse(secret.strip())
     tenant = tenant_by_ref(parsed.tenant_ref) if parsed else None

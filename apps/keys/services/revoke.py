@@ -16,7 +16,7 @@ from apps.keys.types import Key
 
 @transaction.atomic
 def revoke_key(key_id: UUID, *, actor: Actor, reason: str = "", now: datetime | None = None) -> Key:
-    """End a key and its children from the next request on. It cannot be taken back; doing it twice changes nothing."""
+    """End a key and its children from the next request on, for good. Doing it twice changes nothing."""
     moment = now or timezone.now()
     who = rights.acting(actor)
     row = locked_row(key_id)

@@ -30,9 +30,9 @@ def rotate_key(
 ) -> IssuedKey:
     """Make a successor with the same rights and return its secret; the old key works on for `overlap`.
 
-    Until then the old one's responses say that it is deprecated; with no overlap it ends now. The successor lives
-    as long as the old key was meant to, within the tenant's maximum, unless an expiry is given. Child keys stay
-    with the old key and end with it.
+    Until then the old one's responses say that it is deprecated; with no overlap it ends now. The successor
+    lives as long as the old key was meant to, within the tenant's maximum, unless an expiry is given. Child
+    keys stay with the old key and end with it.
     """
     moment = now or timezone.now()
     if not timedelta(0) <= overlap <= MOST_OVERLAP:

@@ -36,8 +36,10 @@ def record_use(uses: Sequence[KeyUse]) -> None:
             "last_used_agent = u.agent, warned_unused_at = NULL "
             "FROM unnest(%s::uuid[], %s::timestamptz[], %s::text[], %s::text[]) AS u(id, at, address, agent) "
             f"WHERE k.id = u.id AND k.id IN (SELECT s.id FROM {table} AS s "
-            "JOIN unnest(%s::uuid[], %s::timestamptz[]) AS n(id, at) ON n.id = s.id WHERE s.last_used_at IS NULL "
-            f"OR s.last_used_at < n.at - interval '{_LEAST_SECONDS_APART} seconds' FOR NO KEY UPDATE OF s SKIP LOCKED)",
+            "JOIN unnest(%s::uuid[], %s::timestamptz[]) AS n(id, at) ON n.id = s.id "
+            "WHERE s.last_used_at IS NULL "
+            f"OR s.last_used_at < n.at - interval '{_LEAST_SECONDS_APART} seconds' "
+            "FOR NO KEY UPDATE OF s SKIP LOCKED)",
             [
                 [use.key_id for use in latest],
                 [use.at for use in latest],
