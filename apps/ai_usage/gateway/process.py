@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import aiohttp
 import psycopg
@@ -124,8 +124,16 @@ class GatewayProcess:
 
     async def _forget_counters(self, tenant_ids: set[str]) -> None:
         """Spooled events arrived: counters that were seeded without them are read from the ledger again."""
-        for tenant_id in tenant_ids:
-            await self.engine.invalidate_tenant(UUID(tenant_id))
+        moment = int(time.time() * 1000)
+        for snapshot in self.snapshots.all():
+            if str(snapshot.tenant.id) in tenant_ids:
+                counters = {
+                    window.counter
+                    for key in snapshot.keys.values()
+                    if key is not None
+                    for window in key.limits.at(moment).budgets
+                }
+                await self.engine.invalidate_budgets(snapshot.tenant.id, sorted(counters))
 
 
 class _SpentReader:

@@ -77,6 +77,10 @@ class Snapshots:
         """The tenant's snapshot if there is one, fresh or stale: admission tells."""
         return self._tenants.get(ref)
 
+    def all(self) -> list[TenantSnapshot]:
+        """Every tenant's snapshot."""
+        return list(self._tenants.values())
+
     def forget(self, ref: str | None = None) -> None:
         """Drop a tenant's snapshot, or all of them."""
         if ref is None:
