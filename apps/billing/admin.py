@@ -35,7 +35,13 @@ from apps.tenancy import selectors as tenants
 from apps.tenancy.errors import TenantNotFound
 from apps.tenancy.types import TenantState
 
-_STATE_COLOURS = {"draft": "info", "open": "warning", "paid": "success", "void": "info", "uncollectible": "danger"}
+_STATE_COLOURS = {
+    "draft": "info",
+    "open": "warning",
+    "paid": "success",
+    "void": "info",
+    "uncollectible": "danger",
+}
 
 
 class ReadOnlyPage(OperatorPage):
@@ -154,9 +160,26 @@ class PeriodPage(OfTenantPage):
 
 @admin.register(Statement)
 class StatementPage(OfTenantPage):
-    list_display = ["shown_tenant", "period", "event_count", "usage_cost", "usage_price", "currency", "shown_seal"]
+    list_display = [
+        "shown_tenant",
+        "period",
+        "event_count",
+        "usage_cost",
+        "usage_price",
+        "currency",
+        "shown_seal",
+    ]
     list_select_related = ["period"]
-    fields = ["shown_tenant", "period", "event_count", "usage_cost", "usage_price", "subtotal", "currency", "shown_seal"]
+    fields = [
+        "shown_tenant",
+        "period",
+        "event_count",
+        "usage_cost",
+        "usage_price",
+        "subtotal",
+        "currency",
+        "shown_seal",
+    ]
 
     @display(description="Seal")
     def shown_seal(self, statement: Statement) -> str:
@@ -184,7 +207,15 @@ def _lines(request: HttpRequest, invoice: Invoice) -> dict[str, Any]:
 
 @admin.register(Invoice)
 class InvoicePage(OfTenantPage):
-    list_display = ["shown_number", "shown_tenant", "period", "shown_state", "shown_total", "finalized_at", "due_at"]
+    list_display = [
+        "shown_number",
+        "shown_tenant",
+        "period",
+        "shown_state",
+        "shown_total",
+        "finalized_at",
+        "due_at",
+    ]
     list_filter = ["state"]
     list_select_related = ["period"]
     search_fields = ["number", "tenant_id"]
@@ -228,7 +259,16 @@ class InboxPage(ReadOnlyPage):
 
 @admin.register(StripeOutbox)
 class OutboxPage(OfTenantPage):
-    list_display = ["step", "shown_tenant", "state", "attempts", "stripe_id", "error", "created_at", "done_at"]
+    list_display = [
+        "step",
+        "shown_tenant",
+        "state",
+        "attempts",
+        "stripe_id",
+        "error",
+        "created_at",
+        "done_at",
+    ]
     list_filter = ["state", "step"]
     search_fields = ["stripe_id", "idempotency_key", "tenant_id"]
 

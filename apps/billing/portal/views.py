@@ -13,7 +13,14 @@ from apps import money
 from apps.billing import selectors
 from apps.billing.allocation import from_minor
 from apps.billing.csv_export import lines_as_csv
-from apps.billing.types import InvoiceDetail, InvoiceHeader, InvoiceState, LineItem, LineKind, SubscriptionInfo
+from apps.billing.types import (
+    InvoiceDetail,
+    InvoiceHeader,
+    InvoiceState,
+    LineItem,
+    LineKind,
+    SubscriptionInfo,
+)
 from apps.identity.services import portal_view
 
 if TYPE_CHECKING:
@@ -51,7 +58,10 @@ def invoice_detail(request: "PortalRequest", invoice_id: UUID) -> HttpResponse:
     found = selectors.invoice(invoice_id, tenant_id=request.tenant.id)
     context = {
         "invoice": _sheet(found, request.tenant.name, selectors.statement_hash_of(found.header)),
-        "urls": {"invoices": reverse("billing:invoices"), "csv": reverse("billing:invoice_csv", args=[invoice_id])},
+        "urls": {
+            "invoices": reverse("billing:invoices"),
+            "csv": reverse("billing:invoice_csv", args=[invoice_id]),
+        },
     }
     return render(request, "billing/invoice_detail.html", context)
 
@@ -102,7 +112,12 @@ def _row(invoice: InvoiceHeader) -> dict[str, Any]:
 
 def _sheet(found: InvoiceDetail, buyer: str, seal: str) -> dict[str, Any]:
     header = found.header
-    owed = header.state in (InvoiceState.DRAFT, InvoiceState.FINALIZING, InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE)
+    owed = header.state in (
+        InvoiceState.DRAFT,
+        InvoiceState.FINALIZING,
+        InvoiceState.OPEN,
+        InvoiceState.UNCOLLECTIBLE,
+    )
     above = [line for line in found.lines if line.kind not in _BELOW_THE_LINE]
     below = [line for line in found.lines if line.kind in _BELOW_THE_LINE and line.amount_minor]
     return {
@@ -120,7 +135,8 @@ def _sheet(found: InvoiceDetail, buyer: str, seal: str) -> dict[str, Any]:
         "lines": [_line(line, header.currency) for line in above],
         "subtotal": from_minor(sum(line.amount_minor for line in above), header.currency),
         "adjustments": [
-            {"label": line.description, "amount": from_minor(line.amount_minor, header.currency)} for line in below
+            {"label": line.description, "amount": from_minor(line.amount_minor, header.currency)}
+            for line in below
         ],
         "total": header.total,
         "paid": header.total if header.state is InvoiceState.PAID else None,

@@ -113,16 +113,17 @@ def _collect(tenant: TenantRef, invoice: Invoice, customer: str, now: datetime) 
         raise stripe.StripeRefused(
             f"invoice {invoice.number} comes to {found.total} there and {invoice.total_minor} here"
         )
-    if found.status == "draft":
-        say_once(
-            tenant_id=tenant.id,
-            step="invoice.finalize",
-            subject_id=invoice.pk,
-            request={},
-            send=lambda _, key: stripe.finalize_invoice(at_stripe, key=key),
-            find=lambda: at_stripe if stripe.retrieve_invoice(at_stripe).status != "draft" else None,
-            now=now,
-        )
+    say_once(
+        tenant_id=tenant.id,
+        step="invoice.finalize",
+        subject_id=invoice.pk,
+        request={},
+        send=lambda _, key: (
+            stripe.finalize_invoice(at_stripe, key=key) if found.status == "draft" else at_stripe
+        ),
+        find=lambda: at_stripe if found.status != "draft" else None,
+        now=now,
+    )
 
 
 def _items(invoice: Invoice, customer: str, at_stripe: str) -> Iterable[tuple[UUID, dict[str, Any]]]:
