@@ -1,16 +1,18 @@
 """Health, metrics, the API's description, and the pages for what goes wrong."""
 
+import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.decorators import method_decorator
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from redis.exceptions import RedisError
 
 from apps.tenancy.services import in_public
 from config.problems import CODES
@@ -83,13 +85,15 @@ def _page(request: HttpRequest, status: int) -> HttpResponse:
                     400: "The request is not valid.",
                     403: "That is not allowed.",
                     404: "There is nothing at this address.",
+                    503: "A part of the service is away for a moment. Try again shortly.",
                 }.get(status, "Something failed on our side. It has been recorded."),
                 "code": code,
             },
             status=status,
             content_type="application/problem+json",
         )
-    return render(request, f"{status}.html", status=status)
+    # Drawn without the request: what other pages know comes from the database, which may be what is away.
+    return HttpResponse(render_to_string(f"{status}.html"), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -108,7 +112,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500 in the surface's form."""
+    """500 in the surface's form; 503 where PostgreSQL or Valkey did not answer."""
+    # Django calls this while it handles the error, and passes it to nobody.
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError | RedisError):
+        response = _page(request, 503)
+        response.headers["Retry-After"] = "2"
+        return response
     return _page(request, 500)
 
 

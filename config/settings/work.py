@@ -38,6 +38,7 @@ SCHEDULES = [
     {"kind": "billing.close_due_periods", "every": 300, "queue": "billing"},
     {"kind": "tenancy.erase_due_tenants", "every": 300, "queue": "billing"},
     {"kind": "tenancy.refill_spare_schemas", "every": 60, "queue": "billing"},
+    {"kind": "identity.clear_sessions", "every": 3600, "queue": "billing"},
     {"kind": "tenancy.purge_tickets", "every": 3600, "queue": "billing"},
     {"kind": "keys.look_after_all", "every": 6 * 3600, "queue": "default"},
     {"kind": "ai_usage.forget_background", "every": 3600, "queue": "bulk"},
