@@ -42,6 +42,8 @@ class GatewayProcess:
             max_size=settings.GATEWAY_DATABASE_CONNECTIONS,
             timeout=5,
             max_lifetime=900,
+            # Look for a PostgreSQL that went away every couple of seconds, not ever more seldom.
+            reconnect_timeout=2,
             kwargs={
                 "autocommit": True,
                 "connect_timeout": 5,
@@ -143,7 +145,9 @@ class _SpentReader:
     async def __call__(self, budgets: Sequence[BudgetWindow], open_calls: Sequence[str]) -> Spent:
         # What this process put on disk is not in the ledger yet; a seed without it would let too much through.
         if not self.process.recorder.spool.is_empty:
-            raise psycopg.OperationalError("Usage is waiting in the spool; budgets are read when it is replayed.")
+            raise psycopg.OperationalError(
+                "Usage is waiting in the spool; budgets are read when it is replayed."
+            )
         return await spent.spent_in_windows(self.process.pool, self.tenant, budgets, open_calls)
 
 
