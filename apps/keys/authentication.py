@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Subquery
+from django.utils.http import http_date
 
 from apps.identity.types import scopes_of
 from apps.keys import describing, metrics, tokens
@@ -126,13 +127,13 @@ def verify(principal: Principal, parsed: ParsedKey, *, now: datetime, address: s
             raise _refused(Refusal.WRONG_ADDRESS)
 
 
-def notices(principal: Principal) -> dict[str, str]:
-    """Response headers that tell a client what it should do about its key before it stops working."""
+def notices(principal: Principal, *, now: datetime) -> dict[str, str]:
+    """Headers that say that a key has a successor, and when it stops working (RFC 9745, RFC 8594)."""
     if not principal.deprecated:
         return {}
     return {
-        "lockstep-key-deprecated": "true",
-        "lockstep-key-expires": principal.expires_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "deprecation": f"@{int(now.timestamp())}",
+        "sunset": http_date(principal.expires_at.timestamp()),
     }
 
 

@@ -8,6 +8,8 @@ GATEWAY_MAX_RESPONSE = env.number("GATEWAY_MAX_RESPONSE", 64 * 1024 * 1024)
 GATEWAY_DRAIN_SECONDS = env.number("GATEWAY_DRAIN_SECONDS", 60)
 GATEWAY_MAX_DRAINS = env.number("GATEWAY_MAX_DRAINS", 1000)
 GATEWAY_LEASE_SECONDS = env.number("GATEWAY_LEASE_SECONDS", 60)
+# How often the last uses of keys, noted in memory, are written.
+GATEWAY_LAST_USE_SECONDS = env.number("GATEWAY_LAST_USE_SECONDS", 30)
 GATEWAY_DATABASE_CONNECTIONS = env.number("GATEWAY_DATABASE_CONNECTIONS", 4)
 # How many bytes of usage events may wait on disk while PostgreSQL is away before admission stops.
 GATEWAY_SPOOL_LIMIT = env.number("GATEWAY_SPOOL_LIMIT", 256 * 1024 * 1024)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.http import http_date
 
 from apps.governance import services as governance
 from apps.governance.types import Actor
@@ -191,10 +192,9 @@ def test_within_a_rotations_overlap_both_work_and_the_old_one_says_so(tenant: An
     first, second = Api(old.secret).get("/whoami"), Api(new.secret).get("/whoami")
 
     assert (first.status_code, second.status_code) == (200, 200)
-    assert first["Lockstep-Key-Deprecated"] == "true"
-    until = selectors.key(old.key.id).expires_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    assert first["Lockstep-Key-Expires"] == until
-    assert not second.has_header("Lockstep-Key-Deprecated")
+    assert abs(int(first["Deprecation"].removeprefix("@")) - timezone.now().timestamp()) < 60
+    assert first["Sunset"] == http_date(selectors.key(old.key.id).expires_at.timestamp())
+    assert not second.has_header("Deprecation") and not second.has_header("Sunset")
 
 
 def test_an_address_outside_the_networks_is_refused_whatever_the_client_claims(tenant: Any) -> None:

@@ -81,6 +81,8 @@ async def identify(
         verify(key.principal, parsed, now=at, address=address)
     except InvalidKey:
         raise invalid_key() from None
+    agent = headers.get(b"user-agent", b"").decode("latin-1")
+    process.last_uses.note(key.principal, at=at, address=address, agent=agent)
     return Caller(snapshot, key, address, fresh)
 
 

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from apps.ai_usage.gateway.breakers import Breakers
 from apps.ai_usage.gateway.estimates import OutputEstimates
+from apps.ai_usage.gateway.last_uses import LastUses
 from apps.ai_usage.gateway.snapshots import Snapshots
 from apps.ai_usage.ledger import spent
 from apps.ai_usage.ledger.recorder import Recorder
@@ -36,6 +37,7 @@ class GatewayProcess:
         self.snapshots = Snapshots()
         self.breakers = Breakers(self.engine.valkey)
         self.estimates = OutputEstimates()
+        self.last_uses = LastUses()
         self.pool = AsyncConnectionPool(
             settings.TENANT_DATABASE_URL,
             min_size=1,
@@ -76,10 +78,12 @@ class GatewayProcess:
         await self.engine.start()
         self.breakers.start()
         self.recorder.start()
+        self.last_uses.start()
 
     async def stop(self) -> None:
         """Write down what waits, then close. The server has waited for open calls before this."""
         await self.recorder.stop()
+        await self.last_uses.stop()
         await asyncio.gather(*self._background, return_exceptions=True)
         self.breakers.stop()
         await self.engine.stop()

@@ -101,7 +101,7 @@ class TenantAPIView(APIView):
                 finished[header] = value
         principal = getattr(request, "_auth", None)
         if isinstance(principal, Principal):
-            for header, value in notices(principal).items():
+            for header, value in notices(principal, now=timezone.now()).items():
                 finished[header] = value
         return finished
 
