@@ -19,6 +19,10 @@ UNFOLD = {
     "SITE_HEADER": "Lockstep operator",
     "SITE_SUBHEADER": "Control plane",
     "SITE_URL": None,
+    "SITE_ICON": lambda request: static("lockstep/favicon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("lockstep/favicon.svg")}
+    ],
     # Who changed what is in the operators' audit log, which has also what was not done on a page.
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
