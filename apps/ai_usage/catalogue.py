@@ -1,7 +1,7 @@
 """Making the catalogue's tables say what a catalogue's entries say, and saying it back."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -73,7 +73,8 @@ def apply_entries(entries: CatalogueEntries, *, now: datetime) -> list[Change]:
 
 
 def publish_prices(price_list: UUID, markup_percent: Decimal) -> int:
-    """Give every cost row that the list does not sell yet its price; returns how many. Prices there never change."""
+    """Give every cost row that the list does not sell yet its price; returns how many. Prices there never
+    change."""
     unsold = CostRate.objects.exclude(
         pk__in=PriceRate.objects.filter(price_list=price_list).values("cost_rate")
     )
@@ -120,10 +121,10 @@ def _apply_provider(entry: ProviderEntry, now: datetime) -> Iterable[Change]:
 def _stored_secret(provider: Provider, source: str) -> str | None:
     """The secret in use, if it came from there and is under the newest key; otherwise it is stored again."""
     newest = provider.credentials.first()
-    if newest is None or newest.source != source or not is_under_newest_key(newest.ciphertext):
+    if newest is None or newest.source != source or not is_under_newest_key(bytes(newest.ciphertext)):
         return None
     try:
-        return provider_secret(provider.pk, newest.ciphertext)
+        return provider_secret(provider.pk, bytes(newest.ciphertext))
     except CannotDecrypt:
         return None
 
@@ -175,7 +176,7 @@ def _shown(targets: list[tuple[str, str, int, int]]) -> str:
     )
 
 
-def _differences(row: Provider | Route, wanted: dict[str, object]) -> str:
+def _differences(row: Provider | Route, wanted: Mapping[str, object]) -> str:
     """Sets what differs, and says how."""
     said = []
     for name, value in wanted.items():
@@ -218,7 +219,7 @@ def _stored_rates(models: Iterable[str] | None = None) -> dict[TariffName, list[
 
 
 def _apply_rates(changes: RateChanges) -> Iterable[Change]:
-    withdrawn = [row.id for row in changes.withdrawn]
+    withdrawn = [row.id for row in changes.withdrawn if row.id is not None]
     PriceRate.objects.filter(cost_rate__in=withdrawn).delete()
     CostRate.objects.filter(pk__in=withdrawn).delete()
     for row in changes.withdrawn:
@@ -226,7 +227,7 @@ def _apply_rates(changes: RateChanges) -> Iterable[Change]:
             "-", f"price {changes.tariff} {row.quantity_class}", f"{row.terms} from {_day(row.valid_from)}"
         )
     for row in changes.ended:
-        CostRate.objects.filter(pk=row.id).update(valid_to=row.valid_to)
+        CostRate.objects.filter(pk=str(row.id)).update(valid_to=row.valid_to)
         yield Change(
             "~", f"price {changes.tariff} {row.quantity_class}", f"{row.terms} ends {_day(row.valid_to)}"
         )

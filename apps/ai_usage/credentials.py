@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM under CREDENTIAL_KEY, bound to what they belong to, with keys that can rotate.
 
-`CREDENTIAL_KEY` is one key or several with commas between: the first encrypts, all decrypt. Each ciphertext names
-its key, so that an old key can be taken away once nothing names it.
+`CREDENTIAL_KEY` is one key or several with commas between: the first encrypts, all decrypt. Each ciphertext
+names its key, so that an old key can be taken away once nothing names it.
 """
 
 import base64

@@ -1,4 +1,5 @@
-"""Which rate rows end and which begin so that a catalogue's price entries hold, without rewriting the past. Pure."""
+"""Which rate rows end and which begin so that a catalogue's price entries hold, without rewriting the past.
+Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ def plan_rate_changes(
 ) -> RateChanges:
     """The changes that make every entry hold from its moment on.
 
-    An entry whose rates hold already changes nothing, whenever it is read again. What would change the rate of an
-    instant that has passed, and had one, is a problem: calls were priced by it.
+    An entry whose rates hold already changes nothing, whenever it is read again. What would change the rate
+    of an instant that has passed, and had one, is a problem: calls were priced by it.
     """
     timeline = _Timeline(RateChanges(tariff), list(stored), now)
     for entry in sorted(entries, key=lambda entry: entry.valid_from):
@@ -114,8 +115,10 @@ class _Timeline:
             CatalogueProblem(
                 entry.line,
                 f"prices, {entry.tariff}",
-                f"{quantity_class} costs {holding.terms} since {holding.valid_from:%Y-%m-%dT%H:%M:%SZ} and the file "
-                f"{says} from {entry.valid_from:%Y-%m-%dT%H:%M:%SZ} on, which would rewrite what calls were priced "
+                f"{quantity_class} costs {holding.terms} since {holding.valid_from:%Y-%m-%dT%H:%M:%SZ} "
+                "and the file "
+                f"{says} from {entry.valid_from:%Y-%m-%dT%H:%M:%SZ} on, which would rewrite what calls "
+                "were priced "
                 "at. Give the changed price an entry of its own with `valid_from: now` or a later moment",
             )
         )

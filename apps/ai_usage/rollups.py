@@ -1,4 +1,5 @@
-"""From usage events to hours and days: each event counted exactly once, and every sum repeatable from the events.
+"""From usage events to hours and days: each event counted exactly once, and every sum repeatable from the
+events.
 
 The caller serialises the roll-ups of one tenant (billing holds its lock), works in one transaction under the
 control plane, and has the tenant in force.
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, models, transaction
@@ -55,10 +57,12 @@ def _table(model: type[models.Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 
 
-# One row per line of an event. The line's own price row: a cost row sells at different prices on different plans.
+# One row per line of an event. The line's own price row: a cost row sells at different prices on different
+# plans.
 # An answered call is counted on its event's first line, so that a sum over any of the rows counts it once.
 _LINES = """
-SELECT date_trunc('hour', e.occurred_at, 'UTC') AS hour, e.key_id, e.owner_id, e.model, e.provider, e.served_model,
+SELECT date_trunc('hour', e.occurred_at, 'UTC') AS hour, e.key_id, e.owner_id, e.model, e.provider,
+e.served_model,
        l."class" AS quantity_class, l.rate_id, coalesce(l.price_id, l.rate_id) AS price_id, e.currency,
        l.quantity, l.cost, l.price,
        (l.place = 1 AND e.kind = 'usage' AND NOT starts_with(e.anomaly, 'lost:'))::int AS calls
@@ -68,14 +72,15 @@ SELECT date_trunc('hour', e.occurred_at, 'UTC') AS hour, e.key_id, e.owner_id, e
        WITH ORDINALITY AS l("class", quantity, rate_id, price_id, cost, price, place)
 """
 _ADD = """
-INSERT INTO {hourly} AS h (hour, key_id, owner_id, model, provider, served_model, quantity_class, rate_id, price_id,
+INSERT INTO {hourly} AS h (hour, key_id, owner_id, model, provider, served_model, quantity_class, rate_id,
+price_id,
                            currency, quantity, cost, price, events)
 SELECT hour, key_id, owner_id, model, provider, served_model, quantity_class, rate_id, price_id, currency,
        sum(quantity), sum(cost), sum(price), sum(calls)
   FROM ({lines} WHERE {which}) AS line
  GROUP BY hour, key_id, owner_id, model, provider, served_model, quantity_class, rate_id, price_id, currency
-ON CONFLICT (hour, key_id, owner_id, model, provider, served_model, quantity_class, rate_id, price_id, currency)
-DO UPDATE SET quantity = h.quantity + excluded.quantity, cost = h.cost + excluded.cost,
+ON CONFLICT (hour, key_id, owner_id, model, provider, served_model, quantity_class, rate_id, price_id,
+currency) DO UPDATE SET quantity = h.quantity + excluded.quantity, cost = h.cost + excluded.cost,
               price = h.price + excluded.price, events = h.events + excluded.events
 """
 
@@ -83,8 +88,8 @@ DO UPDATE SET quantity = h.quantity + excluded.quantity, cost = h.cost + exclude
 def count_pending() -> list[CountedEvent]:
     """Add every event that waits to its hours and days, and take its mark away, in the caller's transaction.
 
-    Returns what was counted. A crash before the caller's commit leaves marks and sums as they were; there is no
-    watermark that an event committed late could fall behind.
+    Returns what was counted. A crash before the caller's commit leaves marks and sums as they were; there
+    is no watermark that an event committed late could fall behind.
     """
     counted: list[CountedEvent] = []
     with transaction.atomic(), connection.cursor() as cursor:
@@ -154,7 +159,7 @@ def _derive_days(cursor: CursorWrapper, days: set[date]) -> None:
     if not days:
         return
     daily, hourly = _table(TenantDaily), _table(UsageHourly)
-    parameters = {
+    parameters: dict[str, Any] = {
         "tenant": current_tenant().id,
         "days": sorted(days),
         "first": min(days),
@@ -195,7 +200,7 @@ def usage_sums(
         "(SELECT model, quantity_class, price_id, rate_id, currency, quantity, cost, price "
         f"FROM {_table(UsageHourly)} WHERE hour >= %s AND hour < %s"
     )
-    parameters: list[object] = [starts_at, ends_at]
+    parameters: list[Any] = [starts_at, ends_at]
     if except_events:
         source += (
             " UNION ALL SELECT model, quantity_class, price_id, rate_id, currency, -quantity, -cost, -price "
@@ -212,7 +217,7 @@ def event_sums(event_ids: Sequence[UUID]) -> list[UsageSum]:
     return _read_sums(f"({_LINES.format(events=_table(UsageEvent))} WHERE e.id = ANY(%s))", [list(event_ids)])
 
 
-def _read_sums(source: str, parameters: list[object]) -> list[UsageSum]:
+def _read_sums(source: str, parameters: list[Any]) -> list[UsageSum]:
     with connection.cursor() as cursor:
         cursor.execute(_SUMS.format(source=source), parameters)
         sums = [UsageSum(*row) for row in cursor.fetchall()]
@@ -232,7 +237,8 @@ class EventDigest:
 def event_digest(
     starts_at: datetime, ends_at: datetime, *, without: Sequence[UUID], and_also: Sequence[UUID]
 ) -> EventDigest:
-    """The counted events of a half-open stretch of time, less some, and some from elsewhere, in the order of ids."""
+    """The counted events of a half-open stretch of time, less some, and some from elsewhere, in the order
+    of ids."""
     digest, count, cost, price = hashlib.sha256(), 0, money.ZERO, money.ZERO
     waiting = UsagePending.objects.filter(event_id=OuterRef("pk"))
     own = UsageEvent.objects.filter(occurred_at__gte=starts_at, occurred_at__lt=ends_at).exclude(
@@ -253,7 +259,8 @@ def prices_per_million(price_ids: Iterable[UUID]) -> dict[UUID, Decimal]:
 
 
 def hourly_digest(starts_at: datetime, ends_at: datetime) -> bytes:
-    """A hash over every stored sum of a stretch of time, in an order of their own, so that two can be compared."""
+    """A hash over every stored sum of a stretch of time, in an order of their own, so that two can be
+    compared."""
     digest = hashlib.sha256()
     rows = UsageHourly.objects.filter(hour__gte=starts_at, hour__lt=ends_at).order_by(
         "hour",

@@ -78,7 +78,10 @@ def _publish(request: Any, plan: Plan, cleaned: dict[str, Any]) -> str:
     if not is_new:
         return f"{plan.name} says this already."
     moved = services.move_subscribers(plan.name, now=now)
-    return f"Version {published.number} of {plan.name} is for sale; {moved} tenants follow with their next request."
+    return (
+        f"Version {published.number} of {plan.name} is for sale; {moved} tenants follow with their "
+        "next request."
+    )
 
 
 @admin.register(Plan)
@@ -95,8 +98,8 @@ class PlanPage(OperatorPage):
             label="Publish a version",
             run=_publish,
             form=TermsForm,
-            explanation="Prices are built from costs with the markup, rounded once. Every tenant on the plan has the new "
-            "limits with its next request, and pays the new price from this moment on.",
+            explanation="Prices are built from costs with the markup, rounded once. Every tenant on the plan "
+            "has the new limits with its next request, and pays the new price from this moment on.",
         )
     ]
     row_pages = [

@@ -1,4 +1,5 @@
-"""An invoice's exact lines as whole minor units that add up to its total. Pure; the only rounding of invoices."""
+"""An invoice's exact lines as whole minor units that add up to its total. Pure; the only rounding of
+invoices."""
 
 import decimal
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ _ROUND = decimal.Context(prec=80, rounding=decimal.ROUND_HALF_UP)
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """`total_minor` is the rounded sum of the lines, `shares` each line's part of it, `remainder` what rounding left."""
+    """`total_minor` is the rounded sum of the lines, `shares` each line's part of it, `remainder` what
+    rounding left."""
 
     total_minor: int
     shares: tuple[int, ...]
@@ -30,7 +32,8 @@ def allocate(amounts: Sequence[Decimal], currency: str) -> Allocation:
     total = to_minor(sum_exact(amounts), currency)
     floors = [int(amount.to_integral_value(decimal.ROUND_FLOOR)) for amount in scaled]
     missing = total - sum(floors)
-    # The larger remainder first; among equals the earlier line, so that the same lines always give the same cents.
+    # The larger remainder first; among equals the earlier line, so that the same lines always give the same
+    # cents.
     by_remainder = sorted(range(len(scaled)), key=lambda place: (floors[place] - scaled[place], place))
     for place in by_remainder[:missing]:
         floors[place] += 1

@@ -1,4 +1,5 @@
-"""The demo that `make up` shows: an operator, a catalogue, two tenants with owners and keys. Made where missing."""
+"""The demo that `make up` shows: an operator, a catalogue, two tenants with owners and keys. Made where
+missing."""
 
 import json
 import os
@@ -51,7 +52,8 @@ TENANTS = (DemoTenant("acme", "Acme Research", "business"), DemoTenant("globex",
 
 
 class Memory:
-    """The demo's passwords and keys, in a file that only its owner reads: what is stored elsewhere is hashed."""
+    """The demo's passwords and keys, in a file that only its owner reads: what is stored elsewhere is
+    hashed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -78,7 +80,8 @@ class Memory:
 
 
 def resolve(name: str) -> str | None:
-    """What the demo's catalogue means by env:NAME: the real provider where its key is given, else the simulator."""
+    """What the demo's catalogue means by env:NAME: the real provider where its key is given, else the
+    simulator."""
     given: str | None = settings.CATALOGUE_ENVIRONMENT(name)
     if given is not None:
         return given
@@ -102,7 +105,8 @@ def ensure_operator(memory: Memory, *, actor: Actor) -> dict[str, str]:
     try:
         identity.create_operator(email=email, password=password, name="Demo operator", actor=actor)
     except OperatorExists:
-        # Whose password we do not know is not ours to show; memory was lost, so this one gets a name of its own.
+        # Whose password we do not know is not ours to show; memory was lost, so this one gets a name of its
+        # own.
         if memory.get("operator.email") is None:
             email = f"operator-{secrets.token_hex(3)}@lockstep.localhost"
             identity.create_operator(email=email, password=password, name="Demo operator", actor=actor)

@@ -28,7 +28,8 @@ def standing_of(state: SubscriptionState) -> Standing:
 def resolve(
     plan: PlanInfo | None, state: SubscriptionState, overrides: Iterable[Override], *, now: datetime
 ) -> Entitlements:
-    """The plan's grants, with each exception that still counts in place of the plan's value, and where each is from."""
+    """The plan's grants, with each exception that still counts in place of the plan's value, and where each
+    is from."""
     if plan is None:
         return NOTHING_BOUGHT
     features, limits = dict(plan.terms.features), dict(plan.terms.limits)

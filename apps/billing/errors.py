@@ -64,7 +64,8 @@ class CurrencyFixed(DomainError):
 
     def __init__(self, slug: str, before: str, after: str) -> None:
         super().__init__(
-            f"Tenant {slug} is invoiced in {before}; a plan in {after} needs a new subscription after the last "
+            f"Tenant {slug} is invoiced in {before}; a plan in {after} needs a new subscription after "
+            "the last "
             f"invoice in {before}."
         )
 
@@ -111,7 +112,8 @@ class BooksDoNotBalance(DomainError):
 
     def __init__(self, slug: str, period: str, ledger: str, lines: str) -> None:
         super().__init__(
-            f"The ledger of {slug} for {period} comes to {ledger}, the invoice's usage lines to {lines}. The period "
+            f"The ledger of {slug} for {period} comes to {ledger}, the invoice's usage lines to "
+            f"{lines}. The period "
             "is not closed. Run `manage.py rollups rebuild` for it and compare."
         )
 

@@ -1,4 +1,5 @@
-"""The lines of one invoice from what it is made of: fees, usage, late usage, what was carried, credit. Pure."""
+"""The lines of one invoice from what it is made of: fees, usage, late usage, what was carried, credit.
+Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,8 @@ def bill(
     credit: int = 0,
     prices: Mapping[UUID, Decimal],
 ) -> Billed:
-    """Put an invoice together. The sum of the exact amounts is rounded once, and the lines share the result."""
+    """Put an invoice together. The sum of the exact amounts is rounded once, and the lines share the
+    result."""
     usage, late = list(usage), list(late)
     for one in (*usage, *(one for earlier in late for one in earlier.sums)):
         if one.currency != currency:

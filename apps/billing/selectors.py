@@ -1,4 +1,5 @@
-"""Reading plans, subscriptions, periods and invoices. Shared tables are asked for one tenant, by id, always."""
+"""Reading plans, subscriptions, periods and invoices. Shared tables are asked for one tenant, by id,
+always."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -62,7 +63,8 @@ def subscription_of(*, tenant_id: UUID) -> SubscriptionInfo | None:
 
 
 def overrides_of(*, tenant_id: UUID) -> list[Override]:
-    """A tenant's exceptions that have not been ended; whether one has expired is `entitlements.resolve`'s to say."""
+    """A tenant's exceptions that have not been ended; whether one has expired is `entitlements.resolve`'s
+    to say."""
     rows = EntitlementOverride.objects.filter(tenant_id=tenant_id, ended_at=None).order_by("name")
     return [describing.override_info(row) for row in rows]
 

@@ -116,7 +116,7 @@ def find_invoice(customer: str, invoice_id: str) -> str | None:
         for found in (
             _client().v1.invoices.list(params={"customer": customer, "limit": 100}).auto_paging_iter()
         ):
-            if (found.metadata or {}).get("lockstep_invoice") == invoice_id and found.status != "void":
+            if _noted(found, "lockstep_invoice") == invoice_id and found.status != "void":
                 return found.id
     return None
 
@@ -133,7 +133,7 @@ def find_item(invoice: str, line_id: str) -> str | None:
         for found in (
             _client().v1.invoice_items.list(params={"invoice": invoice, "limit": 100}).auto_paging_iter()
         ):
-            if (found.metadata or {}).get("lockstep_line") == line_id:
+            if _noted(found, "lockstep_line") == line_id:
                 return found.id
     return None
 
@@ -170,7 +170,8 @@ def retrieve_invoice(invoice: str) -> StripeInvoice:
 
 
 def verify_webhook(body: bytes, signature: str, secrets: Sequence[str]) -> WebhookEvent:
-    """The event in a webhook's body, signed with one of the secrets (two while one is replaced), or BadSignature."""
+    """The event in a webhook's body, signed with one of the secrets (two while one is replaced), or
+    BadSignature."""
     for secret in secrets:
         try:
             stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=_TOLERANCE)
@@ -178,6 +179,12 @@ def verify_webhook(body: bytes, signature: str, secrets: Sequence[str]) -> Webho
             continue
         return _event(body)
     raise BadSignature
+
+
+def _noted(thing: Any, name: str) -> str | None:
+    """What we wrote into an object's metadata under a name."""
+    metadata: dict[str, str] = thing.metadata or {}
+    return dict(metadata).get(name)
 
 
 def _event(body: bytes) -> WebhookEvent:

@@ -1,4 +1,5 @@
-"""What billing workers do, each called inside a work ticket; they take ids, may run twice and may run late."""
+"""What billing workers do, each called inside a work ticket; they take ids, may run twice and may run
+late."""
 
 from uuid import UUID
 

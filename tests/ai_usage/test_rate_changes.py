@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from uuid import uuid4
 
 from hypothesis import given
@@ -64,7 +65,8 @@ def test_another_price_since_a_past_day_is_refused_with_the_line_and_what_to_do(
     [problem] = changes.problems
     assert problem.line == 7
     assert problem.reason == (
-        "input costs 0.15 USD since 2026-01-01T00:00:00Z and the file says 0.12 USD from 2026-11-23T12:00:00Z on, "
+        "input costs 0.15 USD since 2026-01-01T00:00:00Z and the file says 0.12 USD from "
+        "2026-11-23T12:00:00Z on, "
         "which would rewrite what calls were priced at. Give the changed price an entry of its own with "
         "`valid_from: now` or a later moment"
     )
@@ -147,7 +149,7 @@ def test_whatever_is_applied_the_past_stays_rows_never_overlap_and_again_is_noth
         of_class = sorted(
             (row for row in after if row.quantity_class is name), key=lambda row: row.valid_from
         )
-        for one, following in zip(of_class, of_class[1:], strict=False):
+        for one, following in pairwise(of_class):
             assert one.valid_to is not None
             assert one.valid_from < one.valid_to <= following.valid_from
     if not changes.problems:

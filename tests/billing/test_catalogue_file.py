@@ -139,7 +139,8 @@ def test_every_problem_of_a_file_is_told_at_once_and_in_the_order_of_lines():
             'input: "0.15"',
             'prompt: "0.15"',
             18,
-            "`prompt` is no quantity class; those are input, cache_read, cache_write_5m, cache_write_1h, audio_input, image_input, output, audio_output, requests, reasoning",
+            "`prompt` is no quantity class; those are input, cache_read, cache_write_5m, "
+            "cache_write_1h, audio_input, image_input, output, audio_output, requests, reasoning",
         ),
         (
             'cache_read: "0.075"',
@@ -202,7 +203,7 @@ def test_what_is_wrong_is_named_with_its_line_and_reason(before, after, line, re
         ("models: []\n", "`models` is not known here"),
         ("providers: yes\n", "must be a list"),
         ("providers: [just text]\n", "must be a mapping"),
-        ("[" * 5000, "is not YAML"),
+        ("[" * 1500, "is not YAML"),
     ],
 )
 def test_a_file_of_another_shape_is_refused_in_words(text, reason):

@@ -324,7 +324,7 @@ USES = st.lists(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(USES)
 def test_events_hours_days_statements_and_lines_are_one_sum_for_each_tenant(selling, acme, globex, uses):
     point = transaction.savepoint()

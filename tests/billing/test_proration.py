@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,8 +71,7 @@ def test_however_often_a_month_is_cut_the_parts_of_one_price_are_the_price(cuts,
     bounds = [START, *moments, END]
     # Other plans' names, so that nothing is joined.
     stretches = [
-        Stretch(f"plan-{number}", price, start, end)
-        for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False))
+        Stretch(f"plan-{number}", price, start, end) for number, (start, end) in enumerate(pairwise(bounds))
     ]
 
     found = fees(stretches, START, END)

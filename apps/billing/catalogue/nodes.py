@@ -1,4 +1,5 @@
-"""A strict reader of YAML: every value is asked for by name and kind, and whatever was not asked for is a problem.
+"""A strict reader of YAML: every value is asked for by name and kind, and whatever was not asked for is a
+problem.
 
 It reads the text of each scalar as it stands, so that 0.10 is never a float, and remembers its line.
 """
@@ -63,8 +64,8 @@ class Mapping:
         """Whether the key is there."""
         return name in self._values
 
-    def keys(self) -> list[str]:
-        """The names that are there."""
+    def names(self) -> list[str]:
+        """The keys that are there."""
         return list(self._values)
 
     def text(
@@ -183,7 +184,7 @@ class Mapping:
             if default is _MISSING:
                 self._absent(name)
                 return otherwise
-            return default  # type: ignore[no-any-return]  # the caller's own default
+            return default
         if not isinstance(node, yaml.ScalarNode):
             self.complain(name, "must be a single value")
             return otherwise

@@ -187,7 +187,9 @@ class _Reader:
     def per_class(self, item: Mapping, key: str, *, required: bool) -> dict[QuantityClass, Decimal]:
         found: dict[QuantityClass, Decimal] = {}
         inner = item.mapping(key, required=required)
-        for name in inner.keys() if inner else ():
+        if inner is None:
+            return found
+        for name in inner.names():
             try:
                 which = quantity_class(name)
             except ValueError:
@@ -226,8 +228,10 @@ class _Reader:
 
     def features(self, item: Mapping) -> dict[str, bool]:
         inner = item.mapping("features")
-        found = {}
-        for name in inner.keys() if inner else ():
+        found: dict[str, bool] = {}
+        if inner is None:
+            return found
+        for name in inner.names():
             if not _FEATURE.match(name):
                 inner.complain(name, "is no feature's name: lower-case letters, digits and underscores")
             found[name] = inner.flag(name)
@@ -236,13 +240,14 @@ class _Reader:
     def limits(self, item: Mapping) -> dict[str, int | str]:
         inner = item.mapping("limits")
         found: dict[str, int | str] = {}
-        for name in inner.keys() if inner else ():
+        if inner is None:
+            return found
+        for name in inner.names():
             if name in COUNT_LIMITS:
                 found[name] = inner.whole(name)
             elif name in MONEY_LIMITS:
                 found[name] = f"{inner.decimal(name, decimals=6):f}"
-        if inner:
-            inner.done()
+        inner.done()
         return found
 
     def name(self, item: Mapping, key: str) -> str:

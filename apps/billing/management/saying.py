@@ -1,4 +1,5 @@
-"""What billing's commands have in common: one clear sentence and a failing exit code when something can't be done."""
+"""What billing's commands have in common: one clear sentence and a failing exit code when something can't
+be done."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -22,7 +22,8 @@ class StripeCustomer(models.Model):
 
 
 class StripeInbox(models.Model):
-    """A webhook as it arrived and was verified. Written once per event id; applied later, from a fresh fetch."""
+    """A webhook as it arrived and was verified. Written once per event id; applied later, from a fresh
+    fetch."""
 
     schema = "public"
 
@@ -64,7 +65,8 @@ class StripeOutbox(models.Model):
     )  # customer.create | invoice.create | invoice.line | invoice.finalize
     subject_id = models.UUIDField()  # what it is about: the tenant, the invoice, the line
     idempotency_key = models.CharField(max_length=120, unique=True)
-    # What was said, kept so that saying it again is the same word for word: Stripe refuses a key with other words.
+    # What was said, kept so that saying it again is the same word for word: Stripe refuses a key with other
+    # words.
     request = models.JSONField()
     state = models.CharField(max_length=6, default=OutboxState.READY.value)
     stripe_id = models.CharField(max_length=64, blank=True, default="")

@@ -11,7 +11,8 @@ from apps.billing.types import CreditKind, InvoiceState, LineKind
 
 
 class Statement(models.Model):
-    """What a closed period came to, sealed: hashes over its events and lines, chained per tenant. Never changed."""
+    """What a closed period came to, sealed: hashes over its events and lines, chained per tenant. Never
+    changed."""
 
     schema = "public"
     tenant_plane = "SELECT"

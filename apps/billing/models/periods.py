@@ -11,7 +11,8 @@ from apps.billing.types import PeriodState
 
 
 class BillingPeriod(models.Model):
-    """One tenant's calendar month in UTC, half-open: [starts_at, ends_at). Closed ones never change (trigger)."""
+    """One tenant's calendar month in UTC, half-open: [starts_at, ends_at). Closed ones never change
+    (trigger)."""
 
     schema = "public"
     tenant_plane = "SELECT"
@@ -58,7 +59,8 @@ class BillingPeriod(models.Model):
 
 
 class LateUsage(models.Model):
-    """A usage event that was counted after the period it happened in had been closed, and where it is billed."""
+    """A usage event that was counted after the period it happened in had been closed, and where it is
+    billed."""
 
     schema = "tenant"
     tenant_plane = "SELECT"

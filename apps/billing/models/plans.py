@@ -44,7 +44,8 @@ class PlanVersion(models.Model):
     model_names = ArrayField(models.CharField(max_length=120))
     features = models.JSONField(default=dict)  # name → true or false
     limits = models.JSONField(default=dict)  # name → whole number, or a decimal string for money
-    # The price rows (ai_usage.PriceRate) at which this version sells. Versions with the same markup share one.
+    # The price rows (ai_usage.PriceRate) at which this version sells. Versions with the same markup share
+    # one.
     price_list = models.UUIDField()
     published_at = models.DateTimeField()
 
@@ -68,7 +69,8 @@ class PlanVersion(models.Model):
 
 
 class Subscription(models.Model):
-    """One tenant on one plan version over one stretch of time. A change of plan ends one row and begins the next."""
+    """One tenant on one plan version over one stretch of time. A change of plan ends one row and begins the
+    next."""
 
     schema = "public"
     tenant_plane = "SELECT"

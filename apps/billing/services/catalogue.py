@@ -23,7 +23,8 @@ _EVERY_MODEL = "*"
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What applying a catalogue changed, what an operator should know about it, and how many tenants it moved."""
+    """What applying a catalogue changed, what an operator should know about it, and how many tenants it
+    moved."""
 
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
@@ -67,7 +68,10 @@ def _apply_plans(plans: Iterable[PlanEntry], actor: Actor, now: datetime) -> Ite
 def _difference(before: PlanInfo | None, after: PlanInfo) -> str:
     terms = after.terms
     if before is None:
-        return f"{terms.price_per_month:f} {terms.currency} a month, {terms.markup_percent.normalize():f} % markup"
+        return (
+            f"{terms.price_per_month:f} {terms.currency} a month, "
+            f"{terms.markup_percent.normalize():f} % markup"
+        )
     parts = [f"version {after.number}"]
     for name in PlanTerms.__dataclass_fields__:
         old, new = getattr(before.terms, name), getattr(terms, name)
@@ -85,7 +89,8 @@ def _shown(value: object) -> str:
 
 
 def _plan_problems(file: CatalogueFile) -> Iterable[CatalogueProblem]:
-    """Models that no route serves, prices in another currency, and currencies that tenants are invoiced in."""
+    """Models that no route serves, prices in another currency, and currencies that tenants are invoiced
+    in."""
     stored = tables.read_entries()
     routes = {entry.model: entry for entry in (*stored.routes, *file.entries.routes)}
     currencies: dict[tuple[str, str], set[str]] = {}
@@ -114,11 +119,17 @@ def _plan_problems(file: CatalogueFile) -> Iterable[CatalogueProblem]:
             if currency != terms.currency
         }
         if others:
-            reason = f"sells in {terms.currency} what is priced in {', '.join(sorted(others))}; nothing converts money here"
+            reason = (
+                f"sells in {terms.currency} what is priced in {', '.join(sorted(others))}; nothing "
+                "converts money here"
+            )
             yield CatalogueProblem(plan.line, where, reason)
         before = newest.get(terms.name)
         if before and before.terms.currency != terms.currency and terms.name in in_use:
-            reason = f"tenants are invoiced in {before.terms.currency} on it; sell in {terms.currency} under another name"
+            reason = (
+                f"tenants are invoiced in {before.terms.currency} on it; sell in {terms.currency} "
+                "under another name"
+            )
             yield CatalogueProblem(plan.line, where, reason)
 
 
@@ -133,4 +144,7 @@ def _warnings(now: datetime) -> Iterable[str]:
     for route in entries.routes:
         for target in route.targets:
             if (target.provider, target.model) not in priced:
-                yield f"{target.provider}/{target.model} behind {route.model} has no price yet: calls to it are refused."
+                yield (
+                    f"{target.provider}/{target.model} behind {route.model} has no price yet: calls "
+                    "to it are refused."
+                )

@@ -46,7 +46,8 @@ _START = bytes(32)
 
 
 def roll_up_tenant(tenant: TenantRef, *, now: datetime) -> int:
-    """Count what the tenant has used since the last time and bring its drafts up to it; returns how many events.
+    """Count what the tenant has used since the last time and bring its drafts up to it; returns how many
+    events.
 
     Run twice at once, the second waits and finds nothing; killed in between, nothing has happened.
     """

@@ -25,7 +25,8 @@ from apps.tenancy.types import TenantRef, TenantState
 
 log = logging.getLogger(__name__)
 
-# Stripe takes 250 items on an invoice; the smallest lines beyond this many become one. All of them are in our CSV.
+# Stripe takes 250 items on an invoice; the smallest lines beyond this many become one. All of them are in
+# our CSV.
 _MOST_ITEMS = 200
 
 
@@ -108,7 +109,10 @@ def _collect(tenant: TenantRef, invoice: Invoice, customer: str, now: datetime) 
         customer,
     ):
         StripeOutbox.objects.filter(step="invoice.create", subject_id=invoice.pk).update(
-            error=f"Stripe comes to {found.total} {found.currency}, we to {invoice.total_minor} {invoice.currency}."
+            error=(
+                f"Stripe comes to {found.total} {found.currency}, we to {invoice.total_minor} "
+                f"{invoice.currency}."
+            )
         )
         raise stripe.StripeRefused(
             f"invoice {invoice.number} comes to {found.total} there and {invoice.total_minor} here"
@@ -157,7 +161,8 @@ def _item(
 
 
 def receive_webhook(event: stripe.WebhookEvent, *, now: datetime) -> bool:
-    """Keep a verified webhook and promise to act on it; False where it came before. One insert, then the answer."""
+    """Keep a verified webhook and promise to act on it; False where it came before. One insert, then the
+    answer."""
     with transaction.atomic():
         row = StripeInbox(
             event_id=event.id,

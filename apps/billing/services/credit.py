@@ -14,7 +14,8 @@ from apps.tenancy.types import TenantRef
 
 
 def change_credit(tenant: TenantRef, *, amount_minor: int, reason: str, actor: Actor, now: datetime) -> int:
-    """Grant credit, or withdraw what is unspent with a negative amount; returns the balance in minor units."""
+    """Grant credit, or withdraw what is unspent with a negative amount; returns the balance in minor
+    units."""
     with books_of(tenant):
         current = selectors.subscription_of(tenant_id=tenant.id)
         if current is None:

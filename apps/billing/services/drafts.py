@@ -19,7 +19,8 @@ _PERIOD = "period"
 
 
 def refresh_drafts(tenant: TenantRef, *, now: datetime) -> list[tuple[Invoice, Billed]]:
-    """Bring the draft of each period that is not closed to what the ledger says. The tenant's books are held."""
+    """Bring the draft of each period that is not closed to what the ledger says. The tenant's books are
+    held."""
     carried, credit = _carried_from_closed(tenant), selectors.credit_balance(tenant_id=tenant.id)
     drafts = []
     for period in unclosed_periods(tenant):

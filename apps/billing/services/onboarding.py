@@ -40,8 +40,8 @@ class Onboarding:
 def onboard_tenant(wanted: Onboarding) -> TenantRef:
     """Make a tenant and serve it when all of it is there.
 
-    After a crash at any place the same call finishes what was begun; until then the tenant answers nobody. Once
-    it is served, its slug is taken.
+    After a crash at any place the same call finishes what was begun; until then the tenant answers nobody.
+    Once it is served, its slug is taken.
     """
     if not wanted.owner_email.strip():
         raise OwnerNeeded
@@ -95,7 +95,8 @@ STEPS: tuple[Callable[[TenantRef, Onboarding], None], ...] = (build, sell, let_o
 def delete_tenant(
     tenant: TenantRef, *, reason: str, grace: timedelta, actor: Actor, now: datetime
 ) -> TenantRef:
-    """Stop a tenant at once, write its last invoice while its ledger is there, and erase it after the grace time."""
+    """Stop a tenant at once, write its last invoice while its ledger is there, and erase it after the grace
+    time."""
     roll_up_tenant(tenant, now=now)
     with books_of(tenant):
         end_subscription(tenant, actor=actor, now=now)

@@ -27,8 +27,10 @@ def say_once(
 ) -> str:
     """The id of what Stripe made of this request, made now unless it was before.
 
-    The words and the key are committed before they are sent, so a crash, a lost answer or a second worker repeats
-    exactly the same words under the same key. A refusal parks the row; `StripeAway` leaves it for another try.
+    The words and the key are committed before they are sent, so a crash, a lost answer or a second worker
+    repeats
+    exactly the same words under the same key. A refusal parks the row; `StripeAway` leaves it for another
+    try.
     """
     row, _ = StripeOutbox.objects.get_or_create(
         step=step,

@@ -8,7 +8,8 @@ from apps.tenancy.types import TenantRef
 
 
 def ensure_periods(tenant: TenantRef, *, until: datetime) -> bool:
-    """Have a period for every instant from the tenant's first subscription to `until`, or to the end of its last.
+    """Have a period for every instant from the tenant's first subscription to `until`, or to the end of its
+    last.
 
     Returns whether one had to be made. The books are held.
     """

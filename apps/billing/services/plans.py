@@ -22,8 +22,8 @@ from apps.tenancy.types import TenantState
 def publish_plan(terms: PlanTerms, *, actor: Actor, now: datetime) -> tuple[PlanInfo, bool]:
     """Make these the plan's terms: its newest version, and whether a new one was needed.
 
-    Its price list sells every cost row at the markup. Subscribers follow when `move_subscribers` runs: the caller
-    runs it after the commit, and a ticket does should the caller die before.
+    Its price list sells every cost row at the markup. Subscribers follow when `move_subscribers` runs: the
+    caller runs it after the commit, and a ticket does should the caller die before.
     """
     plan, _ = Plan.objects.select_for_update().get_or_create(name=terms.name, defaults={"created_at": now})
     newest = plan.versions.select_related("plan").first()
@@ -36,7 +36,8 @@ def publish_plan(terms: PlanTerms, *, actor: Actor, now: datetime) -> tuple[Plan
         ):
             raise InvalidPlan(
                 terms.name,
-                f"tenants are invoiced in {before.terms.currency} on it, and {terms.currency} would change that",
+                f"tenants are invoiced in {before.terms.currency} on it, and {terms.currency} would "
+                "change that",
             )
     same_prices = newest is not None and newest.markup_percent == terms.markup_percent
     version = PlanVersion.objects.create(
@@ -78,7 +79,8 @@ def publish_new_rates() -> int:
 
 
 def move_subscribers(plan: str, *, now: datetime) -> int:
-    """Bring each subscriber of a plan to its newest version, each in a transaction of its own; returns how many.
+    """Bring each subscriber of a plan to its newest version, each in a transaction of its own; returns how
+    many.
 
     Repeating it is harmless, and takes up where a crash stopped it.
     """

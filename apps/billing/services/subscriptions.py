@@ -18,7 +18,8 @@ from apps.tenancy.types import TenantRef
 
 
 def subscribe(tenant: TenantRef, *, plan: str, actor: Actor, now: datetime) -> None:
-    """Begin a tenant's subscription, its first period and its draft invoice. The same again changes nothing."""
+    """Begin a tenant's subscription, its first period and its draft invoice. The same again changes
+    nothing."""
     bought = selectors.newest_plan(plan)
     with books_of(tenant):
         current = selectors.subscription_of(tenant_id=tenant.id)

@@ -1,1 +1,2 @@
-"""A small, real Stripe for machines without internet: state, a clock, idempotency keys, signed webhooks, faults."""
+"""A small, real Stripe for machines without internet: state, a clock, idempotency keys, signed webhooks,
+faults."""

@@ -69,7 +69,7 @@ class Customers:
         self.store.event("customer.deleted", customer, key=key)
         return {"id": id, "object": "customer", "deleted": True}
 
-    def list(self, asked: Thing) -> Thing:
+    def page(self, asked: Thing) -> Thing:
         """GET /v1/customers"""
         found = self.store.all("customer")
         if email := asked.get("email"):

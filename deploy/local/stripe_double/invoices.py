@@ -110,7 +110,7 @@ class Invoices:
         self.store.event("invoice.sent", invoice, key=key)
         return invoice
 
-    def list(self, asked: Thing) -> Thing:
+    def page(self, asked: Thing) -> Thing:
         """GET /v1/invoices"""
         found = self.store.all("invoice")
         for name in ("customer", "status", "collection_method"):
@@ -198,11 +198,14 @@ class Invoices:
         invoice = self.store.get("invoice", id)
         wanted = (states,) if isinstance(states, str) else states
         if invoice["status"] not in wanted:
-            message = f"You can only {doing} an invoice that is {' or '.join(wanted)}; this one is {invoice['status']}."
+            message = (
+                f"You can only {doing} an invoice that is {' or '.join(wanted)}; this one is "
+                f"{invoice['status']}."
+            )
             raise invalid(message, code="invoice_not_editable" if wanted == ("draft",) else "")
         return invoice
 
-    def _items(self, id: str) -> "list[Thing]":
+    def _items(self, id: str) -> list[Thing]:
         return [item for item in reversed(self.store.all("invoiceitem")) if item["invoice"] == id]
 
     def _count(self, invoice: Thing) -> None:

@@ -1,4 +1,5 @@
-"""Which parameters exist, by the types that ship with stripe-python: a misspelt one is refused as Stripe does."""
+"""Which parameters exist, by the types that ship with stripe-python: a misspelt one is refused as Stripe
+does."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -80,7 +80,7 @@ ROUTES = (
         "CustomerCreateParams",
         lambda d, at, asked, key: d.customers.create(asked, key),
     ),
-    Route("GET", "/v1/customers", "CustomerListParams", lambda d, at, asked, key: d.customers.list(asked)),
+    Route("GET", "/v1/customers", "CustomerListParams", lambda d, at, asked, key: d.customers.page(asked)),
     Route(
         "GET",
         "/v1/customers/search",
@@ -108,7 +108,7 @@ ROUTES = (
     Route(
         "POST", "/v1/invoices", "InvoiceCreateParams", lambda d, at, asked, key: d.invoices.create(asked, key)
     ),
-    Route("GET", "/v1/invoices", "InvoiceListParams", lambda d, at, asked, key: d.invoices.list(asked)),
+    Route("GET", "/v1/invoices", "InvoiceListParams", lambda d, at, asked, key: d.invoices.page(asked)),
     Route(
         "GET",
         "/v1/invoices/{id}",
@@ -260,7 +260,8 @@ def _once(
     if known is not None and double.clock.now() - known.at < KEY_LIFETIME:
         if known.fingerprint != fingerprint:
             message = (
-                "Keys for idempotent requests can only be used with the same parameters they were first used with. "
+                "Keys for idempotent requests can only be used with the same parameters they were first "
+                "used with. "
                 f"Try using a key other than '{key}' if you meant to execute a different request."
             )
             raise Refusal(400, "idempotency_error", message)

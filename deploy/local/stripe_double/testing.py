@@ -16,7 +16,8 @@ _SECONDS_TO_STOP = 5
 
 @contextmanager
 def running_stripe_double(*, port: int = 0) -> Iterator[str]:
-    """Run a double in a process of its own and yield its URL. Webhooks go nowhere until an endpoint is named."""
+    """Run a double in a process of its own and yield its URL. Webhooks go nowhere until an endpoint is
+    named."""
     command = [sys.executable, "-m", "deploy.local.stripe_double", "--port", str(port), "--webhook-url", ""]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -47,7 +47,8 @@ def signature(secret: str, body: bytes, at: int) -> str:
 
 
 class Webhooks:
-    """Delivers each event to each endpoint. Signatures carry the machine's time, since receivers compare with theirs."""
+    """Delivers each event to each endpoint. Signatures carry the machine's time, since receivers compare
+    with theirs."""
 
     def __init__(self, faults: Faults) -> None:
         self.endpoints: list[Endpoint] = []

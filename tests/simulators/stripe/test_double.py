@@ -198,7 +198,7 @@ def test_every_answer_has_only_fields_that_stripes_own_types_have(client, draft)
         for kind, answer in answers.items()
     }
 
-    assert strange == dict.fromkeys(strange, [])
+    assert [found for found in strange.values() if found] == []
 
 
 @pytest.mark.parametrize(

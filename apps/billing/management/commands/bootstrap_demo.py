@@ -32,7 +32,7 @@ class Command(BaseCommand):
                 now=now,
             )
             services.apply_catalogue(catalogue, actor=actor, now=now)
-            made = {
+            made: dict[str, Any] = {
                 "operator": demo.ensure_operator(memory, actor=actor),
                 "tenants": [demo.ensure_tenant(one, memory, actor=actor, now=now) for one in demo.TENANTS],
             }

@@ -65,7 +65,8 @@ class Command(SayingCommand):
 
 
 def resolve(reference: str, *, directory: Path) -> str | None:
-    """What `env:NAME` or `file:PATH` stands for. A relative path starts from the catalogue's own directory."""
+    """What `env:NAME` or `file:PATH` stands for. A relative path starts from the catalogue's own
+    directory."""
     kind, _, name = reference.partition(":")
     if kind == "env":
         value: str | None = settings.CATALOGUE_ENVIRONMENT(name)
