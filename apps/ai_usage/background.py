@@ -97,7 +97,9 @@ class _Work:
             return _Ended(refusal=Refusal(Kind.INVALID, "invalid_request", said))
         except Refusal as refusal:
             outcome = "failed" if call.log.attempts else "refused"
-            call.gave_up(status=refusal.status("openai"), outcome=outcome, error_code=refusal.code)
+            call.gave_up(
+                status=refusal.status("openai"), outcome=outcome, error_code=refusal.code, said=refusal.message
+            )
             if refusal.kind in _RETRYABLE and not self.is_last_try:
                 raise NotNow(refusal.message, retry_after=refusal.retry_after) from refusal
             return _Ended(refusal=refusal)

@@ -4,6 +4,9 @@
 the story of one call.
 """
 
-from apps.ai_usage.gateway.surface import application, lifespan
+from apps.ai_usage import metrics
+from apps.ai_usage.gateway.surface import application, lifespan, running
+
+metrics.watch(running)
 
 __all__ = ["application", "lifespan"]

@@ -9,6 +9,8 @@ from uuid import UUID
 from django.conf import settings
 from uuid_utils.compat import uuid7
 
+from apps.ai_usage import metrics
+from apps.ai_usage.explanation import explain
 from apps.ai_usage.gateway import metering, upstream
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
@@ -19,6 +21,7 @@ from apps.ai_usage.gateway.requests import ModelRequest, Scope
 from apps.ai_usage.gateway.rules import Permitted, permit
 from apps.ai_usage.gateway.upstream import Answer, UpstreamFailed
 from apps.ai_usage.answers import response_usage
+from apps.ai_usage.ledger.records import Record
 from apps.ai_usage.tariffs import Unpriced
 from apps.governance.admission.ask import Admitted, Ask
 from apps.governance.admission.types import Kind as LimitKind
@@ -55,6 +58,10 @@ class Call:
         self.admitted: Admitted | None = None
         self.finished = False
         self.lost_events: list[dict[str, Any]] = []
+        # For metrics: when the request had been read, when a provider was first asked, what waiting for one took.
+        self._read_at = time.monotonic()
+        self._asked_at: float | None = None
+        self._upstream_seconds = 0.0
 
     async def prepare(self, scope: Scope) -> Admitted:
         """Identify, permit and admit; Refusal with the reason otherwise, after making sure it is not an old one."""
@@ -140,9 +147,12 @@ class Call:
                 break
             if pause:
                 await asyncio.sleep(pause)
+                self._upstream_seconds += pause
             attempt = AttemptLog(uuid7(), target, now(), waited_ms=round(pause * 1000))
             self.log.attempts.append(attempt)
             began = time.monotonic()
+            if self._asked_at is None:
+                self._asked_at = began
             try:
                 answer, body = await self.transport(self, attempt, granted, ends)
             except UpstreamFailed as failed:
@@ -153,6 +163,8 @@ class Call:
                     self.process.breakers.failed(target)
                 plan.failed(target, failed.failure)
                 continue
+            finally:
+                self._upstream_seconds += time.monotonic() - began
             self.process.breakers.succeeded(target)
             attempt.outcome = "ok"
             return answer, attempt, body
@@ -191,11 +203,13 @@ class Call:
         metered = metering.meter(
             caller, self.request, permitted, self.log, attempt, reported, admitted.admitted_at_ms
         )
+        self.log.explanation = self._explained()
         record = self.log.record(
             caller, status=status, outcome=outcome, duration_ms=_ms_since(self.began), event=metered.event
         )
         record.events += self.lost_events
         await self.process.recorder.commit(record)
+        self._observe(record)
         self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), metered.total_tokens)
         self.process.estimates.learn(caller.key.principal.key_id, self.request.model, metered.output_tokens)
         return metered
@@ -212,14 +226,15 @@ class Call:
         )
         self.lost_events.append(metering.at_no_price(metered.event, failed.failure.outcome))
 
-    def gave_up(self, *, status: int, outcome: str, error_code: str) -> None:
-        """Account for a call that consumed nothing: give back what it holds, note how it ended."""
+    def gave_up(self, *, status: int, outcome: str, error_code: str, said: str = "") -> None:
+        """Account for a call that consumed nothing: give back what it holds, note how it ended and what was said."""
         if self.finished:
             return
         self.finished = True
         if self.admitted is not None:
             self.process.release(self.admitted)
         if self.caller is not None:
+            self.log.explanation = self._explained(said)
             record = self.log.record(
                 self.caller,
                 status=status,
@@ -229,6 +244,20 @@ class Call:
             )
             record.events += self.lost_events
             self.process.recorder.note(record)
+            self._observe(record)
+
+    def _explained(self, refusal: str = "") -> dict[str, Any]:
+        targets = [target.name for target in self.permitted.targets] if self.permitted else []
+        return explain(targets=targets, admitted=self.admitted, refusal=refusal)
+
+    def _observe(self, record: Record) -> None:
+        ended = time.monotonic()
+        added = None
+        if self._asked_at is not None:
+            # A stream's bytes wait for nobody but the provider once they come, so only what is before them is ours.
+            ours = self._asked_at if self.request.stream else ended - self._upstream_seconds
+            added = ours - self._read_at
+        metrics.observe_call(record, seconds=ended - self.began, added_seconds=added)
 
 
 class Transport(Protocol):

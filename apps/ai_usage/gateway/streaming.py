@@ -15,7 +15,7 @@ from apps.ai_usage.gateway.metering import AttemptLog, Reported
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import Receive
 from apps.ai_usage.gateway.upstream import Answer, UpstreamCut
-from apps.ai_usage import bodies
+from apps.ai_usage import bodies, metrics
 from apps.ai_usage.normalise import Endpoint
 from apps.ai_usage.sse import AnthropicMeter, OpenAIChatMeter, OpenAIResponsesMeter
 
@@ -77,6 +77,7 @@ class Relay:
             self.answer.close()
             if self._draining:
                 self.call.process.drains -= 1
+                metrics.observe_drain("cut" if self.cut_reason else "complete")
 
     async def _relay(self) -> None:
         permitted = self.call.permitted
@@ -111,6 +112,7 @@ class Relay:
         process = self.call.process
         if not self._draining:
             if process.drains >= settings.GATEWAY_MAX_DRAINS:
+                metrics.observe_drain("refused")
                 return False
             process.drains += 1
             self._draining = True

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from apps.ai_usage import metrics
 from apps.ai_usage.gateway import background, listing, replies, streaming
 from apps.ai_usage.gateway.callers import first_look
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
@@ -63,6 +64,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             raise Refusal(Kind.UNAVAILABLE, "starting", "The gateway is starting. Try again shortly.", retry_after=1)
         await _dispatch(_process, call_id, path, dialect, scope, receive, send)
     except Refusal as refusal:
+        metrics.observe_refusal(refusal.code)
         await replies.send_refusal(send, dialect, call_id, refusal)
     except ClientGone:
         return
@@ -132,10 +134,10 @@ async def _serve(
         call.gave_up(status=status, outcome="failed", error_code="invalid_request")
         await replies.send_body(send, status, replies.answer_headers(call, b"application/json"), theirs.body)
     except Refusal as refusal:
-        call.gave_up(status=refusal.status(dialect), outcome=_outcome(call), error_code=refusal.code)
+        call.gave_up(status=refusal.status(dialect), outcome=_outcome(call), error_code=refusal.code, said=refusal.message)
         raise
     except DomainError as error:
-        call.gave_up(status=error.status, outcome="refused", error_code=error.code)
+        call.gave_up(status=error.status, outcome="refused", error_code=error.code, said=str(error))
         raise
     except BaseException:
         call.gave_up(status=500, outcome="failed", error_code="internal_error")

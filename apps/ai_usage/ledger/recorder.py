@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from django.db.utils import InterfaceError as DjangoInterfaceError
 from django.db.utils import OperationalError as DjangoOperationalError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from apps.ai_usage import metrics
 from apps.ai_usage.ledger.records import Record, batch_parameters, insert_statement
 from apps.ai_usage.ledger.spool import Spool
 from apps.errors import DomainError
@@ -99,12 +101,14 @@ class Recorder:
                 await self._wake.wait()
                 continue
             batch, self._waiting = self._waiting[:_MOST_IN_ONE_COMMIT], self._waiting[_MOST_IN_ONE_COMMIT:]
+            began = time.monotonic()
             try:
                 await self._store_batch([record for record, _ in batch])
             except Exception:
                 # A defect here must not lose records: keep them on disk and be loud.
                 log.exception("a batch of usage records could not be stored; it is kept in the spool")
                 await asyncio.to_thread(self.spool.append, [record for record, _ in batch])
+            metrics.observe_commit(time.monotonic() - began, len(batch))
             for _, future in batch:
                 if future is not None and not future.done():
                     future.set_result(None)
