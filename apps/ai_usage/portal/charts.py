@@ -26,11 +26,12 @@ def spend_chart(
     now: datetime,
     names: Mapping[str, Mapping[Any, str]],
     kept: Mapping[str, str],
+    with_calls: bool,
     title: str = "Spend over time",
 ) -> dict[str, Any]:
     """A chart of a report that is grouped by the choice's bucket and by one more thing.
 
-    A column leads to the same usage within its stretch of time, with the parameters `kept`.
+    A month or day leads to the same usage within it, with the parameters `kept`; an hour to its calls.
     """
     values: dict[tuple[datetime, str], Decimal] = {}
     totals: dict[str, Decimal] = {}
@@ -49,21 +50,28 @@ def spend_chart(
         "series": ordered,
         "point_name": _POINT[choice.bucket],
         "points": [
-            _point(choice, begins, ends, [values.get((begins, series), ZERO) for series in ordered], kept)
+            _point(choice, begins, [values.get((begins, series), ZERO) for series in ordered])
+            | _leads_to(choice, begins, ends, kept, with_calls)
             for begins, ends in buckets(choice, now)
         ],
     }
 
 
-def _point(
-    choice: Choice, begins: datetime, ends: datetime, values: Sequence[Decimal], kept: Mapping[str, str]
-) -> dict[str, Any]:
+def _point(choice: Choice, begins: datetime, values: Sequence[Decimal]) -> dict[str, Any]:
     label, title = bucket_label(begins, choice.bucket)
-    point: dict[str, Any] = {"label": label, "title": title, "values": values}
-    if choice.bucket is not Grouping.HOUR and any(values):
-        bounds = {"from": written(begins), "to": written(ends)}
-        point["url"] = address(reverse("ai_usage:usage"), dict(kept) | bounds)
-    return point
+    return {"label": label, "title": title, "values": values}
+
+
+def _leads_to(
+    choice: Choice, begins: datetime, ends: datetime, kept: Mapping[str, str], with_calls: bool
+) -> dict[str, str]:
+    bounds = {"from": written(begins), "to": written(ends)}
+    if choice.bucket is not Grouping.HOUR:
+        return {"url": address(reverse("ai_usage:usage"), dict(kept) | bounds)}
+    if not with_calls:
+        return {}
+    narrowed = {name: value for name, value in kept.items() if name != "by"}
+    return {"url": address(reverse("ai_usage:calls"), narrowed | bounds)}
 
 
 def group_name(row: UsageRow, by: Grouping, names: Mapping[str, Mapping[Any, str]]) -> str:

@@ -58,7 +58,8 @@ def _call(found: CallDetail, member: Member) -> dict[str, Any]:
         "surface": ENDPOINTS.get(call.endpoint, call.endpoint),
         "streamed": call.stream,
         "requested_model": call.model,
-        "served_model": call.served_model,
+        # A provider that was asked in vain served nothing.
+        "served_model": call.served_model if found.usage else "",
         "provider": call.provider,
         "key": _key(call, member),
         "owner": owner_names([call.owner_id]).get(call.owner_id, "") if call.owner_id else "",

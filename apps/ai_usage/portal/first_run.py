@@ -29,7 +29,7 @@ def first_run(request: "PortalRequest", entitled: Entitlements) -> dict[str, Any
         },
         {
             "title": "Make a call",
-            "body": "Put the key's secret in place of lk_live_…. Any OpenAI or Anthropic client will do.",
+            "body": "Any OpenAI or Anthropic client will do. Your key's secret goes where lk_live_… stands.",
             "show_snippets": True,
             "done": False,
         },

@@ -64,7 +64,14 @@ def _filled(request: "PortalRequest", now: datetime) -> dict[str, Any]:
         "period": {"label": f"{now:%B %Y}"},
         "spend": _spend(month_spend(now, currency, whole)),
         "spend_chart": spend_chart(
-            series, choice, Grouping.MODEL, currency=currency, now=now, names={}, kept={"by": "model"}
+            series,
+            choice,
+            Grouping.MODEL,
+            currency=currency,
+            now=now,
+            names={},
+            kept={"by": "model"},
+            with_calls=recent is not None,
         ),
         "spans": _spans(choice),
         "month": whole,
@@ -108,7 +115,7 @@ def _delta(month: MonthSpend) -> dict[str, Any] | None:
         "ratio": ratio,
         "direction": direction,
         "tone": "quiet",
-        "words": "on the same days of last month",
+        "words": "against the same days of last month",
     }
 
 

@@ -93,6 +93,7 @@ def usage_page(request: "PortalRequest") -> HttpResponse:
                 now=now,
                 names=names,
                 kept={"by": asked.by.value} | asked.narrowed(),
+                with_calls="calls:read" in request.member.scopes,
             ),
             "rows": _rows(report, asked, names, currency),
             "totals": _figures(report.total(currency)),
