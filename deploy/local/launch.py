@@ -15,6 +15,8 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -101,6 +103,9 @@ def _become(uid: int, gid: int) -> None:
     linux = sys.platform.startswith("linux")
     if linux:
         libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # access(2) forgets a non-root user's capabilities otherwise, and initdb asks it whether its sibling
+        # `postgres` can be run: below /root it would say no, although starting it works.
+        libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
