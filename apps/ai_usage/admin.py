@@ -241,18 +241,22 @@ class PriceRatePage(OperatorPage):
     """What is charged, per price list. Built from the cost and a plan's markup, or set in the catalogue."""
 
     may_add = may_change = may_delete = False
-    list_display = ["cost_rate", "shown_model", "shown_class", "price_per_million", "price_list"]
+    list_display = ["shown_model", "shown_class", "shown_cost", "price_per_million", "price_list"]
     list_filter = ["cost_rate__provider"]
     list_select_related = ["cost_rate__provider"]
     search_fields = ["cost_rate__model", "price_list"]
 
-    @display(description="Model")
+    @display(description="Model", ordering="cost_rate__model")
     def shown_model(self, price: PriceRate) -> str:
-        return price.cost_rate.model
+        return f"{price.cost_rate.provider.name}/{price.cost_rate.model}"
 
-    @display(description="Class")
+    @display(description="Class", ordering="cost_rate__quantity_class")
     def shown_class(self, price: PriceRate) -> str:
         return price.cost_rate.quantity_class
+
+    @display(description="Cost per million", ordering="cost_rate__cost_per_million")
+    def shown_cost(self, price: PriceRate) -> str:
+        return f"{price.cost_rate.cost_per_million} {price.cost_rate.currency}"
 
 
 site.hang("tenancy.tenant", columns=[Column("Spend this month", spend_this_month)])

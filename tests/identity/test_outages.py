@@ -28,7 +28,9 @@ def valkey_away(settings: Any) -> None:
     assert "127.0.0.1:1/" in str(caches["default"]._servers)
 
 
-def test_without_valkey_attempts_cannot_be_counted_so_nobody_signs_in(olga: Member, valkey_away: None) -> None:
+def test_without_valkey_attempts_cannot_be_counted_so_nobody_signs_in(
+    olga: Member, valkey_away: None
+) -> None:
     client = browser("acme", raise_request_exception=False)
 
     answer = sign_in(client, olga.email)

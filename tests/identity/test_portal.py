@@ -105,6 +105,7 @@ def test_a_suspended_tenants_people_look_and_change_nothing(acme: TenantRef, olg
 
     assert page.status_code == 200
     assert "The invoice of May is open." in page.content.decode()
+    assert "Invite member" not in page.content.decode()
     assert written.status_code == 403
     assert "The invoice of May is open." in written.content.decode()
     with in_tenant(acme):

@@ -16,6 +16,7 @@ from apps.identity.portal.forms import InviteForm, NameForm, RoleForm
 from apps.identity.roles import PURPOSE, Role, grantable_roles, scopes_of
 from apps.identity.services import portal_view
 from apps.identity.types import Member
+from apps.tenancy.types import TenantState
 
 if TYPE_CHECKING:
     from apps.identity.types import PortalRequest
@@ -29,9 +30,8 @@ _SORTS = {
 @portal_view(scopes={"GET": "members:read", "POST": "members:write"})
 def member_list(request: "PortalRequest") -> HttpResponse:
     """Everybody; POST invites."""
-    may_write = "members:write" in request.member.scopes
     form = None
-    if may_write:
+    if _may_write(request):
         roles = grantable_roles(request.member.scopes)
         form = InviteForm(request.POST if request.method == "POST" else None, roles=roles)
     if request.method == "POST" and form is not None and form.is_valid():
@@ -52,7 +52,7 @@ def member_list(request: "PortalRequest") -> HttpResponse:
 def member_detail(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     """One member; POST gives another role."""
     member = selectors.member(member_id)
-    changeable = _may_change(request.member, member)
+    changeable = _may_write(request) and _may_change(request.member, member)
     form = None
     if changeable:
         form = RoleForm(
@@ -126,7 +126,9 @@ def _list(request: "PortalRequest", form: InviteForm | None) -> dict[str, Any]:
 
 def _row(request: "PortalRequest", member: Member) -> dict[str, Any]:
     is_you = member.id == request.member.id
-    removable = member.is_active and not is_you and _may_change(request.member, member)
+    removable = (
+        member.is_active and not is_you and _may_write(request) and _may_change(request.member, member)
+    )
     return {
         "id": str(member.id),
         "name": member.name,
@@ -150,6 +152,11 @@ def _about(request: "PortalRequest", member: Member) -> dict[str, Any]:
         if _may_change(request.member, member)
         else None,
     }
+
+
+def _may_write(request: "PortalRequest") -> bool:
+    """Whether there is anything to offer: the guard would refuse it of a suspended tenant."""
+    return "members:write" in request.member.scopes and request.tenant.state is not TenantState.SUSPENDED
 
 
 def _may_change(actor: Member, member: Member) -> bool:
