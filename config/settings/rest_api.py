@@ -24,7 +24,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Lockstep API",
     "DESCRIPTION": "Keys, usage, calls and invoices of one tenant. Send an API key as a bearer token.",
-    "VERSION": "1",
+    "VERSION": None,  # the view says it
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -34,8 +34,10 @@ SPECTACULAR_SETTINGS = {
         "apps.keys.rest.schema.add_codes",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "EnvironmentEnum": "apps.keys.types.Environment",
-        "KeyStateEnum": "apps.keys.types.KeyState",
+        "EnvironmentEnum": "apps.keys.api.serializers.ENVIRONMENTS",
+        "KeyStateEnum": "apps.keys.api.serializers.KEY_STATES",
+        "InvoiceStateEnum": "apps.billing.api.serializers.INVOICE_STATES",
+        "SubscriptionStateEnum": "apps.billing.api.serializers.SUBSCRIPTION_STATES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -6,13 +6,17 @@ from rest_framework import serializers
 
 from apps.billing.types import InvoiceState, LineKind, SubscriptionState
 
+# Named in settings (ENUM_NAME_OVERRIDES), so that the description has one enumeration for each.
+INVOICE_STATES = [state.value for state in InvoiceState]
+SUBSCRIPTION_STATES = [state.value for state in SubscriptionState]
+
 
 class InvoiceSerializer(serializers.Serializer[Any]):
     """An invoice without its lines."""
 
     id = serializers.UUIDField()
     number = serializers.CharField(allow_null=True, help_text="Null while it is a draft.")
-    state = serializers.ChoiceField(choices=[state.value for state in InvoiceState])
+    state = serializers.ChoiceField(choices=INVOICE_STATES)
     currency = serializers.CharField()
     period_start = serializers.DateTimeField(source="starts_at")
     period_end = serializers.DateTimeField(source="ends_at", help_text="The first instant after the period.")
@@ -60,7 +64,7 @@ class PlanSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     version = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=[state.value for state in SubscriptionState])
+    state = serializers.ChoiceField(choices=SUBSCRIPTION_STATES)
     price_per_month = serializers.DecimalField(max_digits=38, decimal_places=12, normalize_output=True)
     currency = serializers.CharField()
     since = serializers.DateTimeField(help_text="When this version of the plan began for you.")

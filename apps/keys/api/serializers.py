@@ -8,6 +8,9 @@ from apps.keys.rest import StrictSerializer
 from apps.keys.types import Environment, KeyLimits, KeyState, OwnerKind
 
 _MOST = 2**31 - 1
+# Named in settings (ENUM_NAME_OVERRIDES), so that the description has one enumeration for each.
+ENVIRONMENTS = [each.value for each in Environment]
+KEY_STATES = [state.value for state in KeyState]
 
 
 class LimitsSerializer(StrictSerializer):
@@ -41,8 +44,8 @@ class KeySerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     key_id = serializers.CharField(help_text="The part of the secret that lists and logs show.")
     hint = serializers.CharField(help_text="The visible beginning of the secret.")
-    environment = serializers.ChoiceField(choices=[each.value for each in Environment])
-    state = serializers.ChoiceField(choices=[state.value for state in KeyState])
+    environment = serializers.ChoiceField(choices=ENVIRONMENTS)
+    state = serializers.ChoiceField(choices=KEY_STATES)
     owner = OwnerSerializer()
     scopes = serializers.ListField(child=serializers.CharField())
     models_allowed = serializers.ListField(
@@ -72,7 +75,7 @@ class KeyLinkSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     key_id = serializers.CharField()
-    state = serializers.ChoiceField(choices=[state.value for state in KeyState])
+    state = serializers.ChoiceField(choices=KEY_STATES)
     expires_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)
 
@@ -123,7 +126,7 @@ class IssueKey(ChangeKey):
         help_text="None that you lack.",
     )
     environment = serializers.ChoiceField(
-        choices=[each.value for each in Environment],
+        choices=ENVIRONMENTS,
         required=False,
         help_text="Default: that of the key you use.",
     )

@@ -26,7 +26,7 @@ def service_accounts(request: "PortalRequest") -> HttpResponse:
         try:
             made = services.create_service_account(actor=request.actor, **form.cleaned_data)
         except DomainError as refused:
-            form.add_error(None, refused.message)
+            form.show(refused)
         else:
             messages.success(request, f"{made.name} can own keys now. Choose it as the owner of a new key.")
             return redirect("keys:service-accounts")
@@ -73,7 +73,7 @@ def rules(request: "PortalRequest") -> HttpResponse:
         try:
             services.set_key_policy(form.policy(), actor=request.actor)
         except DomainError as refused:
-            form.add_error(None, refused.message)
+            form.show(refused)
         else:
             messages.success(request, "The rules are changed. They hold from the next request on.")
             return redirect("keys:rules")

@@ -28,7 +28,7 @@ def edit(request: "PortalRequest", key_id: UUID) -> HttpResponse:
         try:
             changed = services.restrict_key(key_id, actor=request.actor, **form.restrictions())
         except DomainError as refused:
-            form.add_error(None, refused.message)
+            form.show(refused)
         else:
             messages.success(request, f"{changed.name} is changed. It holds from the next request on.")
             return redirect("keys:detail", key_id=key_id)

@@ -7,8 +7,10 @@ from uuid import UUID
 from django import forms
 from uuid_utils.compat import uuid7
 
+from apps.errors import DomainError
 from apps.identity.types import Member
 from apps.keys import selectors
+from apps.keys.errors import InvalidNetwork
 from apps.keys.types import KEY_SCOPES, Environment, Key, KeyLimits, KeyPolicy
 
 _LIFETIMES = (1, 7, 30, 90, 180, 365)
@@ -48,7 +50,16 @@ def _count(label: str, help_text: str) -> forms.IntegerField:
     return forms.IntegerField(label=label, help_text=help_text, required=False, min_value=1, max_value=_MOST)
 
 
-class Restrictions(forms.Form):
+class RefusableForm(forms.Form):
+    """A form that shows a service's refusal where it was caused."""
+
+    def show(self, refused: DomainError) -> None:
+        """Put the refusal at its field, or above the form."""
+        at_networks = isinstance(refused, InvalidNetwork) and "addresses_allowed" in self.fields
+        self.add_error("addresses_allowed" if at_networks else None, refused.message)
+
+
+class Restrictions(RefusableForm):
     """What of a key can change after it was made."""
 
     name = forms.CharField(max_length=80, help_text="What uses it, such as “checkout service”.")
@@ -166,18 +177,18 @@ class RotateForm(forms.Form):
     overlap_hours = forms.IntegerField(min_value=0, max_value=30 * 24)
 
 
-class ServiceAccountForm(forms.Form):
+class ServiceAccountForm(RefusableForm):
     """A new service account."""
 
     name = forms.CharField(max_length=80, help_text="The program or system, such as “nightly reports”.")
     description = forms.CharField(max_length=300, required=False)
 
 
-class RulesForm(forms.Form):
+class RulesForm(RefusableForm):
     """What the tenant asks of all its keys."""
 
     default_days = forms.IntegerField(
-        min_value=1, max_value=365, label="Keys expire after, unless chosen otherwise"
+        min_value=1, max_value=365, label="Keys expire after, unless chosen otherwise", help_text="Days."
     )
     maximum_days = forms.IntegerField(
         min_value=1,

@@ -76,7 +76,9 @@ def shortened(hint: str) -> str:
 
 def facts(found: KeyDetail, now: datetime) -> dict[str, Any]:
     """One key for its page."""
-    key, successor = found.key, found.replaced_by
+    key = found.key
+    # Once the key has ended the successor is among the related keys; the notice is for while both work.
+    successor = found.replaced_by if key.state is KeyState.DEPRECATED else None
     return {
         "name": key.name,
         "hint": key.hint,

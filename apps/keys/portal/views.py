@@ -91,7 +91,7 @@ def create(request: "PortalRequest") -> HttpResponse:
             messages.warning(request, again.message)
             return redirect("keys:detail", key_id=form.cleaned_data["attempt"])
         except DomainError as refused:
-            form.add_error(None, refused.message)
+            form.show(refused)
         else:
             return show_secret(request, issued)
     full = limit is not None and selectors.keys_in_use() >= limit
