@@ -6,7 +6,7 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 from uuid import UUID
@@ -127,7 +127,7 @@ class _Desk:
         self._lock = threading.Lock()
         self._open = True
 
-    def serve(self, read: Callable[..., Answer]) -> Callable[..., Awaitable[Answer]]:
+    def serve(self, read: Callable[..., Answer]) -> Callable[..., Coroutine[Any, Any, Answer]]:
         """`read` as a coroutine function for the engine, run in the thread that waits."""
 
         async def errand(*words: Any) -> Answer:

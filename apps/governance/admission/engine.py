@@ -1,6 +1,7 @@
 """The one place that lets a call through: it asks the script, and does what the script cannot do alone."""
 
 import asyncio
+import struct
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ _OK, _REFUSED, _STALE, _UNSEEDED, _LOST, _WINDOW, _DUPLICATE = range(1, 8)
 # Each turn mends one thing (a seed, a re-registration, some orphans); far more than ever needed, yet an end.
 _MOST_TURNS = 64
 _DIRTY_MS = 60_000
-_HEAD_WORDS, _DYNAMIC_WORDS = 5, 15
+_HEAD_WORDS, _DYNAMIC_WORDS = 5, 7
+_NUMBERS = struct.Struct(">9d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,26 +294,23 @@ class AdmissionEngine:
             head = compiled.heads[key] = b"*%d\r\n" % count + pack_inner(
                 ("EVALSHA", lua.ADMIT.sha, 2, ask.limits.prefix, key)
             )
-        dynamic = pack(
-            (
-                ask.epoch,
-                1 if ask.accept_dirty else 0,
-                generation,
-                self._recovery_ms,
-                self._clock.word(),
-                ask.call_id,
-                ask.lease_ms,
-                max(compiled.keep_until_ms - self._clock.now_ms(), ask.lease_ms + 60_000),
-                ask.tokens,
-                ask.input_nano,
-                ask.output_tokens,
-                ask.output_price_pico,
-                -1 if ask.min_output_tokens is None else ask.min_output_tokens,
-                -1 if ask.estimate_nano is None else ask.estimate_nano,
-                self.valkey.server_id,
-            )
+        # Amounts are below 2^53, which doubles hold exactly.
+        numbers = _NUMBERS.pack(
+            self._recovery_ms,
+            ask.accept_dirty,
+            ask.lease_ms,
+            ask.tokens,
+            ask.input_nano,
+            ask.output_tokens,
+            ask.output_price_pico,
+            -1 if ask.min_output_tokens is None else ask.min_output_tokens,
+            -1 if ask.estimate_nano is None else ask.estimate_nano,
         )
-        return b"".join((head, dynamic[5:], compiled.tail))  # 5: its own count, `*15\r\n`
+        keep_ms = max(compiled.keep_until_ms - self._clock.now_ms(), ask.lease_ms + 60_000)
+        server = self.valkey.server_id
+        clock = self._clock.word()
+        dynamic = pack((clock, ask.epoch, generation, ask.call_id, keep_ms, server, numbers))
+        return b"".join((head, dynamic[4:], compiled.tail))  # 4: its own count, `*7\r\n`
 
     def _without_valkey(self, ask: Ask, compiled: CompiledLimits) -> Admitted:
         if ask.limits.has_hard_budgets or ask.closed_without_valkey:

@@ -1,8 +1,8 @@
 """The limits on one key, arranged for asking many times."""
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from apps.governance.admission.resp import pack_inner
@@ -90,23 +90,31 @@ class LimitSet:
     def _compile(self, now_ms: int) -> CompiledLimits:
         start, end, keep_until = 0, _FOREVER, 0
         windows: dict[int, BudgetWindow] = {}
-        words: list[Any] = []
+        names: list[str] = []
+        flags = bytearray()
+        numbers: list[int] = []
         for place, limit in enumerate(self.limits, start=1):
-            counter, third, flags = _counter(limit), limit.period_ms, _SOFT if limit.soft else 0
+            name, third, flag = _counter(limit), limit.period_ms, _SOFT if limit.soft else 0
             if limit.window is not None:
                 label, opens, closes = limit.window.bounds(now_ms)
-                counter = f"{counter}:{label}"
-                windows[place] = BudgetWindow(limit, counter, opens, closes)
+                name = f"{name}:{label}"
+                windows[place] = BudgetWindow(limit, name, opens, closes)
                 start, end = max(start, opens), min(end, closes or _FOREVER)
                 keep_until = max(keep_until, (closes or now_ms + 38 * _DAY_MS) + 2 * _DAY_MS)
                 third = closes
-                flags |= _ESTIMATE if limit.reserve_estimate else 0
-            words += [int(limit.kind), counter, limit.limit, third, limit.since_ms, flags]
-        words = [int(self.has_budgets), start, end, self.owner, self.key, *words]
+                flag |= _ESTIMATE if limit.reserve_estimate else 0
+            names.append(name)
+            flags.append(flag)
+            numbers += [limit.limit, third, limit.since_ms]
+        numbers = [int(self.has_budgets), start, end, *numbers]
+        layout = f">{'d' * len(numbers)}"
+        kinds = bytes(limit.kind for limit in self.limits)
+        packed = struct.pack(layout, *numbers)
+        words = (self.owner, self.key, kinds, bytes(flags), layout, packed, *names)
         budgets = tuple(windows.values())
         counters = tuple(window.counter for window in budgets)
         return CompiledLimits(
-            start, end, budgets, counters, windows, pack_inner(tuple(words)), len(words), keep_until
+            start, end, budgets, counters, windows, pack_inner(words), len(words), keep_until
         )
 
 
