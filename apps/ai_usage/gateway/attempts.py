@@ -123,6 +123,8 @@ class Plan:
         self._tries = 0
         self._waiting = route.retry_seconds
         self._spared: dict[str, float] = {}
+        # Targets that were left alone because they kept failing, for whoever asks why a call went elsewhere.
+        self.skipped: dict[str, None] = {}
         self._position = 0
 
     def next(self) -> tuple[Target, float] | None:
@@ -130,14 +132,16 @@ class Plan:
         if self._tries >= max(self._route.attempts, 1) or not self._left:
             return None
         for target, is_last in self._candidates():
-            if self._breakers.allows(target) or (is_last and self._tries == 0):
-                # When every target is left alone, the first call still goes out: a refusal would be certain failure.
-                pause = self._spared.pop(target.name, 0.0)
-                if pause > self._waiting:
-                    continue
-                self._waiting -= pause
-                self._tries += 1
-                return target, pause
+            # When every target is left alone, the first call still goes out: a refusal would be certain failure.
+            if not self._breakers.allows(target) and not (is_last and self._tries == 0):
+                self.skipped[target.name] = None
+                continue
+            pause = self._spared.pop(target.name, 0.0)
+            if pause > self._waiting:
+                continue
+            self._waiting -= pause
+            self._tries += 1
+            return target, pause
         return None
 
     def _candidates(self) -> Iterator[tuple[Target, bool]]:
