@@ -31,7 +31,13 @@ CODES = {
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """A problem document: `type`, `title`, `status`, `detail` and our stable `code`, plus what is known."""
     title = code.replace("_", " ").capitalize()
-    body = {"type": f"urn:lockstep:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    body = {
+        "type": f"urn:lockstep:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
     return Response(body | more, status=status, content_type="application/problem+json")
 
 

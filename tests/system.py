@@ -54,7 +54,9 @@ def environment(services: Any, home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_web(services: Any, *, port: int | None = None, home: Path | None = None, **more: str) -> Iterator[Web]:
+def running_web(
+    services: Any, *, port: int | None = None, home: Path | None = None, **more: str
+) -> Iterator[Web]:
     """A web process under the tenant plane's role; stopped with SIGTERM at the end."""
     port = port or free_port()
     home = home or Path(tempfile.mkdtemp(prefix="lockstep-web-"))

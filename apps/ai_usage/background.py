@@ -58,7 +58,14 @@ def run_background(response_id: UUID) -> None:
         return
     asked = orjson.loads(credentials.decrypt(bytes(row.request), bound_to=place(row.pk)))
     BackgroundResponse.objects.filter(pk=row.pk, state="queued").update(state="in_progress")
-    work = _Work(current_tenant(), row.pk, asked["key"], asked["body"].encode(), _stored_answer(row), jobs.is_last_try())
+    work = _Work(
+        current_tenant(),
+        row.pk,
+        asked["key"],
+        asked["body"].encode(),
+        _stored_answer(row),
+        jobs.is_last_try(),
+    )
     ended = plane().run(work.make())
     _finish(row.pk, ended, at=timezone.now())
 
@@ -75,7 +82,13 @@ class _Work:
     """One background response on the worker's event loop."""
 
     def __init__(
-        self, tenant: TenantRef, response_id: UUID, key_id: str, body: bytes, answer: bytes | None, is_last_try: bool
+        self,
+        tenant: TenantRef,
+        response_id: UUID,
+        key_id: str,
+        body: bytes,
+        answer: bytes | None,
+        is_last_try: bool,
     ) -> None:
         self.tenant = tenant
         self.response_id = response_id
@@ -98,7 +111,10 @@ class _Work:
         except Refusal as refusal:
             outcome = "failed" if call.log.attempts else "refused"
             call.gave_up(
-                status=refusal.status("openai"), outcome=outcome, error_code=refusal.code, said=refusal.message
+                status=refusal.status("openai"),
+                outcome=outcome,
+                error_code=refusal.code,
+                said=refusal.message,
             )
             if refusal.kind in _RETRYABLE and not self.is_last_try:
                 raise NotNow(refusal.message, retry_after=refusal.retry_after) from refusal
@@ -113,10 +129,14 @@ class _Work:
         process.recorder.check_room()
         epoch, dirty = await process.epoch(self.tenant)
         for _ in range(_MOST_RELOADS):
-            snapshot = await process.snapshots.load(self.tenant, epoch or 0, keep=epoch is not None and not dirty)
+            snapshot = await process.snapshots.load(
+                self.tenant, epoch or 0, keep=epoch is not None and not dirty
+            )
             key = await process.snapshots.key(snapshot, self.key_id)
             if key is None or key.principal.expires_at <= timezone.now():
-                raise Refusal(Kind.AUTHENTICATION, "invalid_api_key", "The key was revoked or has expired meanwhile.")
+                raise Refusal(
+                    Kind.AUTHENTICATION, "invalid_api_key", "The key was revoked or has expired meanwhile."
+                )
             # The request itself was counted when it was accepted.
             limits = [limit for limit in key.limits.limits if limit.kind is not LimitKind.REQUESTS]
             key = replace(
@@ -177,7 +197,11 @@ def _finish(response_id: UUID, ended: _Ended, *, at: datetime) -> None:
     if row.state == "cancelled":
         row.response = None
     elif ended.refusal is not None:
-        row.state, row.error_code, row.error_message = "failed", ended.refusal.code, ended.refusal.message[:500]
+        row.state, row.error_code, row.error_message = (
+            "failed",
+            ended.refusal.code,
+            ended.refusal.message[:500],
+        )
     else:
         row.state = "completed"
     # The prompt has done its work.

@@ -1,5 +1,7 @@
 """Providers, routes and the price book in `public`; calls, attempts and the ledger in each tenant's schema."""
 
+from typing import Any
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
@@ -7,8 +9,8 @@ from django.db.models import F, Func, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-_MONEY = {"max_digits": 38, "decimal_places": 12}
-_RATE = {"max_digits": 18, "decimal_places": 6}
+_MONEY: dict[str, Any] = {"max_digits": 38, "decimal_places": 12}
+_RATE: dict[str, Any] = {"max_digits": 18, "decimal_places": 6}
 
 
 class Provider(models.Model):
@@ -129,7 +131,8 @@ class CostRate(models.Model):
                 name="ai_usage_costrate_fixed_price_not_negative", condition=Q(fixed_price_per_million__gte=0)
             ),
             models.CheckConstraint(
-                name="ai_usage_costrate_ends_after_start", condition=Q(valid_to=None) | Q(valid_to__gt=F("valid_from"))
+                name="ai_usage_costrate_ends_after_start",
+                condition=Q(valid_to=None) | Q(valid_to__gt=F("valid_from")),
             ),
             # At every instant at most one rate prices a unit.
             ExclusionConstraint(
@@ -359,7 +362,9 @@ class BackgroundResponse(models.Model):
     call_id = models.UUIDField()
     key_id = models.UUIDField()
     model = models.CharField(max_length=120)
-    state = models.CharField(max_length=12, default="queued")  # queued | in_progress | completed | failed | cancelled
+    state = models.CharField(
+        max_length=12, default="queued"
+    )  # queued | in_progress | completed | failed | cancelled
     # Prompt and answer, encrypted at rest; removed when they are no longer to be kept.
     request = models.BinaryField(null=True)
     response = models.BinaryField(null=True)
@@ -373,8 +378,29 @@ class BackgroundResponse(models.Model):
         indexes = [models.Index(fields=["expires_at"], name="ai_usage_background_expiry")]
 
 
+class IdempotentCall(models.Model):
+    """What was asked under an Idempotency-Key, and the answer that a repetition gets instead of a second call."""
+
+    schema = "tenant"
+
+    id = models.UUIDField(primary_key=True, editable=False)  # made of key family and Idempotency-Key
+    fingerprint = models.BinaryField(max_length=32)  # of endpoint and body
+    call_id = models.UUIDField()
+    # The usage event's id, the same for every try within the window, so that the ledger takes only one.
+    event_id = models.UUIDField()
+    state = models.CharField(max_length=10, default="open")  # open | done | too_large
+    # While open: whoever makes the call moves it on, and once it passes, the call may be made anew.
+    lease_until = models.DateTimeField()
+    content_type = models.CharField(max_length=60, blank=True, default="")
+    answer = models.BinaryField(null=True)  # encrypted, bound to its tenant and id
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="ai_usage_idempotent_expiry")]
+
+
 class CatalogueVersion(models.Model):
-    """One row that any change of the catalogue's tables replaces, by trigger: processes compare it, nobody forgets it."""
+    """One row that a trigger replaces on any change of the catalogue's tables, so that processes can compare it."""
 
     schema = "public"
     tenant_plane = "SELECT"

@@ -24,7 +24,9 @@ def catalogue(version: UUID) -> Catalogue:
     """Every enabled route with the targets whose providers are enabled."""
     secrets: dict[UUID, str] = {}
     for credential in Credential.objects.order_by("provider_id", "-created_at").distinct("provider_id"):
-        secrets[credential.provider_id] = provider_secret(credential.provider_id, credential.ciphertext)
+        secrets[credential.provider_id] = provider_secret(
+            credential.provider_id, bytes(credential.ciphertext)
+        )
     routes = {}
     for route in Route.objects.filter(enabled=True).prefetch_related("targets__provider"):
         targets = tuple(

@@ -21,7 +21,12 @@ _CONTROL = dict.fromkeys([*range(32), 127, *range(128, 160)], " ")
 
 
 def record_audit(
-    action: str, *, actor: Actor, target_kind: str = "", target_id: object = "", details: dict[str, Any] | None = None
+    action: str,
+    *,
+    actor: Actor,
+    target_kind: str = "",
+    target_id: object = "",
+    details: dict[str, Any] | None = None,
 ) -> None:
     """Append to the log of the tenant in force, in the caller's transaction: no change without its entry."""
     with transaction.atomic():
@@ -48,7 +53,12 @@ def record_audit(
 
 
 def record_operator_audit(
-    action: str, *, actor: Actor, target_kind: str = "", target_id: object = "", details: dict[str, Any] | None = None
+    action: str,
+    *,
+    actor: Actor,
+    target_kind: str = "",
+    target_id: object = "",
+    details: dict[str, Any] | None = None,
 ) -> None:
     """Append to the operators' own log: what concerns no single tenant. Control plane only."""
     OperatorAuditEntry.objects.create(
@@ -116,4 +126,3 @@ def _stamp(at: datetime) -> str:
 
 def _clean(text: str) -> str:
     return text.translate(_CONTROL)[:200]
-

@@ -5,7 +5,16 @@ from typing import Protocol
 from uuid import UUID
 
 from apps.governance.admission.limits import LimitSet
-from apps.governance.admission.types import DAY, MONTH, Limit, budget, concurrency, request_rate, to_nano, token_rate
+from apps.governance.admission.types import (
+    DAY,
+    MONTH,
+    Limit,
+    budget,
+    concurrency,
+    request_rate,
+    to_nano,
+    token_rate,
+)
 from apps.governance.types import Entitlements, TenantBudget
 from apps.tenancy.types import TenantRef
 
@@ -63,7 +72,9 @@ def _of_plan(entitlements: Entitlements) -> list[Limit]:
     for window in ("day", "month"):
         if (spend := limits.get(f"spend_per_{window}")) is not None:
             found.append(
-                budget(f"tenant.spend_per_{window}", to_nano(Decimal(spend)), _WINDOWS[window], alerts=(80, 100))
+                budget(
+                    f"tenant.spend_per_{window}", to_nano(Decimal(spend)), _WINDOWS[window], alerts=(80, 100)
+                )
             )
     return found
 

@@ -46,9 +46,7 @@ class Budget(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(name="governance_budget_not_negative", condition=Q(amount__gte=0)),
-            models.CheckConstraint(
-                name="governance_budget_window", condition=Q(window__in=["day", "month"])
-            ),
+            models.CheckConstraint(name="governance_budget_window", condition=Q(window__in=["day", "month"])),
             models.CheckConstraint(
                 name="governance_budget_level",
                 condition=Q(level="tenant", subject_id=None)
@@ -77,7 +75,9 @@ class AuditEntry(models.Model):
     id = models.UUIDField(default=uuid7, unique=True, editable=False)
     at = models.DateTimeField()
     action = models.CharField(max_length=60)
-    actor_kind = models.CharField(max_length=20)  # member | key | service_account | operator | system | connection
+    actor_kind = models.CharField(
+        max_length=20
+    )  # member | key | service_account | operator | system | connection
     actor_id = models.CharField(max_length=64, blank=True, default="")
     actor_name = models.CharField(max_length=200, blank=True, default="")
     target_kind = models.CharField(max_length=40, blank=True, default="")

@@ -41,7 +41,13 @@ def suspend_tenant(tenant: TenantRef, *, reason: str, actor: Actor) -> TenantRef
     """Refuse the tenant's calls and changes from the next request on; its people still sign in and read."""
     with tenancy.in_tenant(tenant), transaction.atomic():
         suspended = tenancy.set_suspended(tenant, reason=reason)
-        record_audit("tenant.suspended", actor=actor, target_kind="tenant", target_id=tenant.id, details={"reason": reason})
+        record_audit(
+            "tenant.suspended",
+            actor=actor,
+            target_kind="tenant",
+            target_id=tenant.id,
+            details={"reason": reason},
+        )
         announce_change()
     return suspended
 
@@ -50,7 +56,13 @@ def resume_tenant(tenant: TenantRef, *, reason: str, actor: Actor) -> TenantRef:
     """Serve a suspended tenant again from the next request on."""
     with tenancy.in_tenant(tenant), transaction.atomic():
         resumed = tenancy.set_resumed(tenant)
-        record_audit("tenant.resumed", actor=actor, target_kind="tenant", target_id=tenant.id, details={"reason": reason})
+        record_audit(
+            "tenant.resumed",
+            actor=actor,
+            target_kind="tenant",
+            target_id=tenant.id,
+            details={"reason": reason},
+        )
         announce_change()
     return resumed
 
@@ -58,7 +70,13 @@ def resume_tenant(tenant: TenantRef, *, reason: str, actor: Actor) -> TenantRef:
 def delete_tenant(tenant: TenantRef, *, reason: str, grace: timedelta, actor: Actor) -> TenantRef:
     """Stop serving the tenant at once and erase its data when the grace time has passed."""
     with tenancy.in_tenant(tenant), transaction.atomic():
-        record_audit("tenant.deletion_requested", actor=actor, target_kind="tenant", target_id=tenant.id, details={"reason": reason})
+        record_audit(
+            "tenant.deletion_requested",
+            actor=actor,
+            target_kind="tenant",
+            target_id=tenant.id,
+            details={"reason": reason},
+        )
         deleting = tenancy.set_deleting(tenant, grace=grace)
         announce_change()
     return deleting

@@ -7,7 +7,6 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-
 # Stands where work belongs to no tenant, so that fairness counts the platform as one more of them.
 PLATFORM = UUID(int=0)
 

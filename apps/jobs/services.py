@@ -161,7 +161,10 @@ def fail(claim: Claim, *, error: str, now: datetime, retry_after: timedelta | No
     """Give a ticket back for another try after a growing pause, or bury it when its tries are used up."""
     if claim.attempt >= claim.max_attempts:
         return (
-            _held(claim).update(state=TicketState.DEAD, last_error=error[:2000], finished_at=now, lease_until=None) == 1
+            _held(claim).update(
+                state=TicketState.DEAD, last_error=error[:2000], finished_at=now, lease_until=None
+            )
+            == 1
         )
     pause = retry_after or timedelta(seconds=min(2**claim.attempt, 300) * random.uniform(0.5, 1.0))  # noqa: S311
     return (
@@ -234,7 +237,7 @@ def set_share(tenant_id: UUID, *, queue: str, weight: float, in_flight: int) -> 
 
 def waiting() -> list[dict[str, Any]]:
     """Depth, age and failures by queue, for metrics and the operator's dashboard."""
-    return list(
+    counted = (
         WorkTicket.objects.values("queue")
         .annotate(
             ready=Count("id", filter=Q(state=TicketState.READY)),
@@ -243,3 +246,4 @@ def waiting() -> list[dict[str, Any]]:
         )
         .order_by("queue")
     )
+    return [dict(row) for row in counted]

@@ -23,9 +23,7 @@ def apply_grants() -> None:
         cursor.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO {role}')
         cursor.execute(f'REVOKE ALL ON ALL TABLES IN SCHEMA "{schema}" FROM {role}')
         cursor.execute(f'REVOKE ALL ON ALL SEQUENCES IN SCHEMA "{schema}" FROM {role}')
-        cursor.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", (schema,)
-        )
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", (schema,))
         present = {name for (name,) in cursor.fetchall()}
         for table, privileges in declared_privileges(schema):
             if table in present:

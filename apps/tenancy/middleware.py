@@ -26,20 +26,20 @@ class RequestTenant:
         if settings.LOCKSTEP_PLANE == "control":
             return self._operator(request, host)
         if host in settings.SHARED_HOSTS or (request.path in _OPEN_TO_ALL and not host):
-            request.urlconf = "config.urls.public"  # type: ignore[attr-defined]
+            request.urlconf = "config.urls.public"
             with context.in_public():
                 return self.get_response(request)
         tenant = tenant_for_host(host)
         if tenant is None or not tenant.is_served:
             return HttpResponseNotFound("There is nothing at this address.\n", content_type="text/plain")
-        request.urlconf = "config.urls.tenant"  # type: ignore[attr-defined]
-        request.tenant = tenant  # type: ignore[attr-defined]
+        request.urlconf = "config.urls.tenant"
+        request.tenant = tenant  # type: ignore[attr-defined]  # Django lets middleware add to a request
         with context.in_tenant(tenant):
             return self.get_response(request)
 
     def _operator(self, request: HttpRequest, host: str) -> HttpResponse:
         if host not in settings.OPERATOR_HOSTS:
             return HttpResponseNotFound("There is nothing at this address.\n", content_type="text/plain")
-        request.urlconf = "config.urls.operator"  # type: ignore[attr-defined]
+        request.urlconf = "config.urls.operator"
         with context.in_public():
             return self.get_response(request)

@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterable
 
 from django.apps import apps
 from django.conf import settings
-from django.apps import apps
-from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -52,11 +49,10 @@ def _migrate_tenant_apps() -> None:
 
 def migrate_public() -> None:
     """Bring the shared tables to head; safe to run twice, also at once."""
-    with context.in_public():
-        with _locked("public"):
-            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
-            grants.apply_grants()
-            grants.apply_row_security()
+    with context.in_public(), _locked("public"):
+        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        grants.apply_grants()
+        grants.apply_row_security()
 
 
 def migrate_tenants(report: Callable[[str], None] = lambda line: None) -> list[str]:

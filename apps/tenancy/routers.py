@@ -15,7 +15,9 @@ class SchemaRouter:
     exists in only one of them although its app has migrations in both.
     """
 
-    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool | None:
+    def allow_migrate(
+        self, db: str, app_label: str, model_name: str | None = None, **hints: Any
+    ) -> bool | None:
         in_public = context.scope().schema == "public"
         listed = settings.SHARED_APPS if in_public else settings.TENANT_APPS
         if apps.get_app_config(app_label).name not in listed:

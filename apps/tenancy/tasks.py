@@ -35,7 +35,11 @@ def work(queue: str) -> int:
         while time.monotonic() < until:
             with context.in_public():
                 held = jobs.claim(
-                    queue, worker=_worker_name(), lease=_LEASE, kinds=list(current_app.tasks), now=timezone.now()
+                    queue,
+                    worker=_worker_name(),
+                    lease=_LEASE,
+                    kinds=list(current_app.tasks),
+                    now=timezone.now(),
                 )
             if held is None:
                 return taken
@@ -54,11 +58,15 @@ def run_ticket(held: Claim) -> None:
             jobs.held.set(held)
             with _scope_of(held):
                 current_app.tasks[held.kind].run(**held.payload)
-        except Exception as error:  # noqa: BLE001  (whatever a task raises decides its ticket's fate)
+        except Exception as error:
             expected = isinstance(error, DomainError)
             log.log(
                 logging.WARNING if expected else logging.ERROR,
-                "ticket %s %s failed on try %s: %s", held.id, held.kind, held.attempt, error,
+                "ticket %s %s failed on try %s: %s",
+                held.id,
+                held.kind,
+                held.attempt,
+                error,
                 exc_info=not expected,
             )
             close_old_connections()
@@ -97,7 +105,7 @@ class _Heartbeat:
                     held = jobs.extend(self.held, lease=_LEASE, now=timezone.now())
                 if not held:
                     return
-            except Exception:  # noqa: BLE001  (a missed beat is made good by the next)
+            except Exception:
                 log.warning("lease of ticket %s not extended", self.held.id, exc_info=True)
             finally:
                 connection.close()
@@ -108,7 +116,9 @@ def sweep() -> dict[str, int]:
     """What beat rings every few seconds: schedules, lapsed leases, and bells that were lost."""
     try:
         with context.in_public():
-            return jobs.sweep(now=timezone.now(), schedules=[Schedule(**entry) for entry in settings.SCHEDULES])
+            return jobs.sweep(
+                now=timezone.now(), schedules=[Schedule(**entry) for entry in settings.SCHEDULES]
+            )
     finally:
         connection.close()
 

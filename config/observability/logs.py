@@ -9,7 +9,9 @@ import structlog
 from apps.tenancy import context
 
 # API keys of ours and of providers, whatever field or message they turn up in.
-_SECRETS = re.compile(r"(lk_(?:live|test)_[a-z0-9]{8}_[A-Za-z0-9]{4})[A-Za-z0-9_]+|(sk-)[A-Za-z0-9_\-]{8,}|(Bearer )\S+")
+_SECRETS = re.compile(
+    r"(lk_(?:live|test)_[a-z0-9]{8}_[A-Za-z0-9]{4})[A-Za-z0-9_]+|(sk-)[A-Za-z0-9_\-]{8,}|(Bearer )\S+"
+)
 
 
 def formatter() -> logging.Formatter:
@@ -42,5 +44,7 @@ def _add_tenant(_logger: Any, _name: str, event: Any) -> Any:
 def _redact(_logger: Any, _name: str, event: Any) -> Any:
     for field, value in event.items():
         if isinstance(value, str):
-            event[field] = _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "[redacted]", value)
+            event[field] = _SECRETS.sub(
+                lambda found: (found[1] or found[2] or found[3]) + "[redacted]", value
+            )
     return event

@@ -22,7 +22,14 @@ def postgres(url: str) -> dict[str, object]:
         "OPTIONS": {
             "connect_timeout": 5,
             "options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000",
-            "pool": {"min_size": 0, "max_size": 12, "timeout": 5, "max_lifetime": 900, "max_idle": 60, "reconnect_timeout": 2},
+            "pool": {
+                "min_size": 0,
+                "max_size": 12,
+                "timeout": 5,
+                "max_lifetime": 900,
+                "max_idle": 60,
+                "reconnect_timeout": 2,
+            },
         },
     }
 

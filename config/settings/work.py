@@ -1,5 +1,7 @@
 """Celery: the doorbell and the worker pool. The record of work is the ticket in PostgreSQL (apps/jobs)."""
 
+from typing import Any
+
 from config import env
 
 CELERY_BROKER_URL = env.text("VALKEY_URL", "redis://127.0.0.1:6379/0")
@@ -34,7 +36,7 @@ QUEUES = ["interactive", "default", "bulk", "webhooks", "billing"]
 TICKET_SWEEP_SECONDS = env.number("TICKET_SWEEP_SECONDS", 2)
 SPARE_SCHEMAS = env.number("SPARE_SCHEMAS", 2)
 # Recurring work: one ticket per slot, however many beats run (apps/jobs).
-SCHEDULES = [
+SCHEDULES: list[dict[str, Any]] = [
     {"kind": "billing.close_due_periods", "every": 300, "queue": "billing"},
     {"kind": "tenancy.erase_due_tenants", "every": 300, "queue": "billing"},
     {"kind": "tenancy.refill_spare_schemas", "every": 60, "queue": "billing"},
@@ -45,7 +47,11 @@ SCHEDULES = [
 ]
 CELERY_BEAT_SCHEDULE = {
     # Both worker pools sweep, so that either alone keeps its own queues moving.
-    "sweep": {"task": "jobs.sweep", "schedule": TICKET_SWEEP_SECONDS, "options": {"queue": "default", "expires": 4}},
+    "sweep": {
+        "task": "jobs.sweep",
+        "schedule": TICKET_SWEEP_SECONDS,
+        "options": {"queue": "default", "expires": 4},
+    },
     "sweep-billing": {
         "task": "jobs.sweep",
         "schedule": TICKET_SWEEP_SECONDS,

@@ -44,7 +44,9 @@ def add_route(
     provider: Provider, model: str, costs: dict[str, str], *, served_as: str | None = None, **bounds: float
 ) -> Route:
     """One route to one target, priced."""
-    route = Route.objects.create(model=model, first_byte_timeout=bounds.pop("first_byte_timeout", 5), **bounds)
+    route = Route.objects.create(
+        model=model, first_byte_timeout=bounds.pop("first_byte_timeout", 5), **bounds
+    )
     RouteTarget.objects.create(route=route, provider=provider, model=served_as or model)
     price(provider, served_as or model, costs)
     return route

@@ -18,7 +18,8 @@ from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import Scope
 from apps.ai_usage.gateway.rules import check_standing
-from apps.ai_usage.models import BackgroundResponse
+from apps.ai_usage.ledger.records import KeptAnswer
+from apps.ai_usage.models import BackgroundResponse, IdempotentCall
 from apps.jobs import services as jobs
 from apps.tenancy.services import in_tenant
 from apps.tenancy.types import TenantRef
@@ -35,7 +36,10 @@ async def accept(call: Call, scope: Scope, send: Send) -> None:
     """
     if call.request.stream:
         raise Refusal(
-            Kind.INVALID, "background_stream", "A background response cannot be streamed. Poll it.", param="stream"
+            Kind.INVALID,
+            "background_stream",
+            "A background response cannot be streamed. Poll it.",
+            param="stream",
         )
     await call.prepare(scope)
     assert call.caller is not None and call.admitted is not None
@@ -53,16 +57,21 @@ async def accept(call: Call, scope: Scope, send: Send) -> None:
         created_at=call.log.started_at,
         expires_at=call.log.started_at + KEPT_FOR,
     )
-    await asyncio.to_thread(_promise, tenant, row)
-    document = described(row)
-    headers = replies.answer_headers(call, b"application/json")
-    await replies.send_body(send, 200, headers, orjson.dumps(document))
+    answer = orjson.dumps(described(row))
+    if call.claim is not None:
+        call.claim.add(answer)
+    await asyncio.to_thread(_promise, tenant, row, call.claim.kept() if call.claim else None)
+    await replies.send_body(send, 200, replies.answer_headers(call, b"application/json"), answer)
 
 
-def _promise(tenant: TenantRef, row: BackgroundResponse) -> None:
+def _promise(tenant: TenantRef, row: BackgroundResponse, kept: KeptAnswer | None) -> None:
     try:
         with in_tenant(tenant), transaction.atomic():
             row.save(force_insert=True)
+            if kept is not None:
+                IdempotentCall.objects.filter(pk=kept.id, call_id=kept.call_id).update(
+                    state=kept.state, content_type=kept.content_type, answer=kept.ciphertext
+                )
             jobs.enqueue(
                 "ai_usage.run_background",
                 tenant_id=tenant.id,
@@ -74,13 +83,17 @@ def _promise(tenant: TenantRef, row: BackgroundResponse) -> None:
         connection.close()
 
 
-async def stored_response(process: GatewayProcess, call_id: UUID, path: str, scope: Scope, send: Send) -> None:
+async def stored_response(
+    process: GatewayProcess, call_id: UUID, path: str, scope: Scope, send: Send
+) -> None:
     """`GET`, `DELETE` and `POST …/cancel` on a background response of the caller's tenant and key family."""
     caller = await current_caller(process, scope)
     check_standing(caller)
     name, _, action = path.removeprefix("/v1/responses/").partition("/")
     method = scope["method"]
-    wanted = {("GET", ""): "read", ("DELETE", ""): "delete", ("POST", "cancel"): "cancel"}.get((method, action))
+    wanted = {("GET", ""): "read", ("DELETE", ""): "delete", ("POST", "cancel"): "cancel"}.get(
+        (method, action)
+    )
     if wanted is None:
         raise Refusal(Kind.METHOD, "method_not_allowed", "Use GET, DELETE, or POST …/cancel here.")
     response_id = _parse_id(name)
@@ -109,9 +122,11 @@ def _no_such(name: str) -> Refusal:
 def _stored(tenant: TenantRef, response_id: UUID, key_id: UUID, wanted: str, at: datetime) -> dict[str, Any]:
     try:
         with in_tenant(tenant), transaction.atomic():
-            row = BackgroundResponse.objects.select_for_update().filter(
-                pk=response_id, key_id=key_id, expires_at__gt=at
-            ).first()
+            row = (
+                BackgroundResponse.objects.select_for_update()
+                .filter(pk=response_id, key_id=key_id, expires_at__gt=at)
+                .first()
+            )
             if row is None:
                 raise _no_such(f"{_PREFIX}{response_id.hex}")
             if wanted == "delete":

@@ -56,7 +56,13 @@ def fragment(headers: Headers) -> str | None:
 
 
 async def identify(
-    process: GatewayProcess, scope: Scope, headers: Headers, at: datetime, *, epoch: int | None = None, dirty: bool = False
+    process: GatewayProcess,
+    scope: Scope,
+    headers: Headers,
+    at: datetime,
+    *,
+    epoch: int | None = None,
+    dirty: bool = False,
 ) -> Caller:
     """The caller as of its tenant's snapshot, or of this epoch if admission has just named one."""
     host = await _known_host(process, headers)

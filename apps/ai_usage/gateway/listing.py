@@ -48,7 +48,9 @@ async def current_caller(process: GatewayProcess, scope: Scope) -> Caller:
             process.snapshots.forget(caller.snapshot.tenant.ref)
         elif epoch == caller.snapshot.epoch and not dirty:
             return caller
-    raise Refusal(Kind.UNAVAILABLE, "settings_changing", "Settings are being changed. Try again.", retry_after=1)
+    raise Refusal(
+        Kind.UNAVAILABLE, "settings_changing", "Settings are being changed. Try again.", retry_after=1
+    )
 
 
 async def models(
@@ -65,13 +67,18 @@ async def models(
     if name:
         route = route_of(caller, name)
         if route not in usable:
-            raise Refusal(Kind.NOT_FOUND, "model_not_priced", f"{name} has no price on your plan.", param="model")
+            raise Refusal(
+                Kind.NOT_FOUND, "model_not_priced", f"{name} has no price on your plan.", param="model"
+            )
         document = _described(route, dialect)
     else:
         listed = [_described(route, dialect) for route in usable]
         document = {"object": "list", "data": listed}
         if dialect == "anthropic":
-            ends = {"first_id": listed[0]["id"] if listed else None, "last_id": listed[-1]["id"] if listed else None}
+            ends = {
+                "first_id": listed[0]["id"] if listed else None,
+                "last_id": listed[-1]["id"] if listed else None,
+            }
             document = {"data": listed, "has_more": False, **ends}
     headers = [*replies.request_ids(call_id), (b"content-type", b"application/json")]
     await replies.send_body(send, 200, headers, orjson.dumps(document))
@@ -122,7 +129,9 @@ async def count_tokens(
         if not isinstance(admitted, Stale):
             break
     else:
-        raise Refusal(Kind.UNAVAILABLE, "settings_changing", "Settings are being changed. Try again.", retry_after=1)
+        raise Refusal(
+            Kind.UNAVAILABLE, "settings_changing", "Settings are being changed. Try again.", retry_after=1
+        )
     try:
         status, answered = await _counted(process, route, body, parsed, headers, call_id, began)
     finally:

@@ -47,7 +47,9 @@ def headers_of(scope: Scope) -> Headers:
     headers: Headers = {}
     for name, value in scope["headers"]:
         if name in headers and name in _SINGLE:
-            raise Refusal(Kind.INVALID, "duplicate_header", f"The header {name.decode('latin-1')} was sent twice.")
+            raise Refusal(
+                Kind.INVALID, "duplicate_header", f"The header {name.decode('latin-1')} was sent twice."
+            )
         headers[name] = value
     return headers
 
@@ -83,7 +85,9 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
                 message = await receive()
     except TimeoutError:
         raise Refusal(
-            Kind.REQUEST_TIMEOUT, "body_timeout", f"The body did not arrive within {settings.GATEWAY_BODY_TIMEOUT} s."
+            Kind.REQUEST_TIMEOUT,
+            "body_timeout",
+            f"The body did not arrive within {settings.GATEWAY_BODY_TIMEOUT} s.",
         ) from None
 
 
@@ -100,7 +104,9 @@ def parse_json(headers: Headers, body: bytes) -> dict[str, Any]:
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json":
         raise Refusal(
-            Kind.MEDIA_TYPE, "unsupported_media_type", "Send the body as JSON with `content-type: application/json`."
+            Kind.MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send the body as JSON with `content-type: application/json`.",
         )
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Refusal(Kind.MEDIA_TYPE, "unsupported_encoding", "Send the body without content-encoding.")
@@ -131,7 +137,9 @@ def _check_fields(endpoint: Endpoint, parsed: dict[str, Any]) -> None:
     for name in bodies.OUTPUT_LIMITS[endpoint]:
         value = parsed.get(name)
         if value is not None and (type(value) is not int or value < 1):
-            raise Refusal(Kind.INVALID, "invalid_output_limit", f"`{name}` must be a positive whole number.", param=name)
+            raise Refusal(
+                Kind.INVALID, "invalid_output_limit", f"`{name}` must be a positive whole number.", param=name
+            )
     if endpoint is Endpoint.CHAT_COMPLETIONS:
         choices = parsed.get("n")
         if choices is not None and (type(choices) is not int or not 1 <= choices <= 128):
@@ -139,17 +147,27 @@ def _check_fields(endpoint: Endpoint, parsed: dict[str, Any]) -> None:
         options = parsed.get("stream_options")
         if options is not None and type(options) is not dict:
             raise Refusal(
-                Kind.INVALID, "invalid_stream_options", "`stream_options` must be an object.", param="stream_options"
+                Kind.INVALID,
+                "invalid_stream_options",
+                "`stream_options` must be an object.",
+                param="stream_options",
             )
-    if endpoint in (Endpoint.CHAT_COMPLETIONS, Endpoint.MESSAGES) and type(parsed.get("messages")) is not list:
-        raise Refusal(Kind.INVALID, "messages_required", "`messages` must be a list of messages.", param="messages")
+    if (
+        endpoint in (Endpoint.CHAT_COMPLETIONS, Endpoint.MESSAGES)
+        and type(parsed.get("messages")) is not list
+    ):
+        raise Refusal(
+            Kind.INVALID, "messages_required", "`messages` must be a list of messages.", param="messages"
+        )
     if endpoint is Endpoint.MESSAGES and parsed.get("max_tokens") is None:
         raise Refusal(Kind.INVALID, "max_tokens_required", "`max_tokens` is required.", param="max_tokens")
     if endpoint is Endpoint.EMBEDDINGS and parsed.get("input") is None:
         raise Refusal(Kind.INVALID, "input_required", "`input` is required.", param="input")
     background = parsed.get("background")
     if background is not None and type(background) is not bool:
-        raise Refusal(Kind.INVALID, "invalid_background", "`background` must be true or false.", param="background")
+        raise Refusal(
+            Kind.INVALID, "invalid_background", "`background` must be true or false.", param="background"
+        )
 
 
 def _refuse_ambiguity(body: bytes) -> None:

@@ -89,7 +89,15 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
         output_tokens = min((asked or route.max_output_tokens), 10_000_000) * choices
     bound = money_bounds.bound(tariffs, input_tokens)
     return Permitted(
-        route, targets, tariffs, input_tokens, output_tokens, choices, bound.input_nano, bound.output_pico, tariffs[0].currency
+        route,
+        targets,
+        tariffs,
+        input_tokens,
+        output_tokens,
+        choices,
+        bound.input_nano,
+        bound.output_pico,
+        tariffs[0].currency,
     )
 
 

@@ -189,7 +189,9 @@ def _read_key(snapshot: TenantSnapshot, key_id: str) -> KeySnapshot | None:
         principal = keys.load_principal(snapshot.tenant, key_id)
     if principal is None:
         return None
-    return KeySnapshot(principal, limits_of(snapshot.tenant, snapshot.entitlements, snapshot.budgets, principal))
+    return KeySnapshot(
+        principal, limits_of(snapshot.tenant, snapshot.entitlements, snapshot.budgets, principal)
+    )
 
 
 def _reading(read: Callable[[], T]) -> T:

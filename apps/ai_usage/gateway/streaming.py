@@ -7,6 +7,7 @@ import time
 import orjson
 from django.conf import settings
 
+from apps.ai_usage import bodies, metrics
 from apps.ai_usage.event_stream import StreamMeter, StreamTooLarge
 from apps.ai_usage.gateway import replies, upstream
 from apps.ai_usage.gateway.calls import Call
@@ -15,7 +16,6 @@ from apps.ai_usage.gateway.metering import AttemptLog, Reported
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import Receive
 from apps.ai_usage.gateway.upstream import Answer, UpstreamCut
-from apps.ai_usage import bodies, metrics
 from apps.ai_usage.normalise import Endpoint
 from apps.ai_usage.sse import AnthropicMeter, OpenAIChatMeter, OpenAIResponsesMeter
 
@@ -83,12 +83,14 @@ class Relay:
         permitted = self.call.permitted
         assert permitted is not None
         ends = self.call.began + permitted.route.total_timeout
-        feed, gone = self.meter.feed, self._gone
+        feed, gone, claim = self.meter.feed, self._gone, self.call.claim
         try:
             async for chunk in upstream.chunks(self.answer, permitted.route):
                 if self.call.log.first_byte_ms is None:
                     self.call.log.first_byte_ms = round((time.monotonic() - self.call.began) * 1000)
                 forward = feed(chunk)
+                if claim is not None:
+                    claim.add(forward)
                 if gone.done():
                     if not self._may_drain():
                         self.cut_reason = "the client left and the rest was not waited for"
@@ -99,6 +101,8 @@ class Relay:
                     self.cut_reason = f"longer than {permitted.route.total_timeout} s"
                     return
             rest = self.meter.finish()
+            if claim is not None:
+                claim.add(rest)
             if rest and not gone.done():
                 await self._send({"type": "http.response.body", "body": rest, "more_body": True})
         except UpstreamCut as cut:
@@ -128,6 +132,9 @@ class Relay:
             attempt.outcome = "cut" if self.cut_reason else "provider_error"
             attempt.error = self.cut_reason or str(meter.error)[:300]
             outcome = "client_gone" if gone else "cut"
+        if self.call.claim is not None:
+            self.call.claim.add(self._last_words())
+            self.call.claim.content_type = "text/event-stream; charset=utf-8"
         await self.call.consumed(
             attempt,
             Reported(
@@ -146,16 +153,23 @@ class Relay:
     async def _end(self) -> None:
         if self.client_is_gone:
             return
-        body = self.meter.take_terminal()
-        if self.cut_reason and not self.meter.completed:
-            body += mid_stream_error(self.call)
+        body = self._last_words()
+        self.meter.take_terminal()
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _last_words(self) -> bytes:
+        """How the stream ends for its reader."""
+        if self.cut_reason and not self.meter.completed:
+            return self.meter.held_terminal + mid_stream_error(self.call)
+        return self.meter.held_terminal
 
 
 def mid_stream_error(call: Call) -> bytes:
     """How an open stream says that it ends badly: an event that each SDK raises on."""
     refusal = Refusal(
-        Kind.UPSTREAM, "stream_interrupted", "The provider's stream broke off. What came so far has been charged."
+        Kind.UPSTREAM,
+        "stream_interrupted",
+        "The provider's stream broke off. What came so far has been charged.",
     )
     document = refusal.document(call.request.dialect, str(call.log.id))
     if call.request.dialect == "anthropic":
@@ -180,4 +194,3 @@ async def _disconnected(receive: Receive) -> None:
 async def relay(call: Call, answer: Answer, attempt: AttemptLog, send: Send, receive: Receive) -> None:
     """Relay one stream from head to end."""
     await Relay(call, answer, attempt, send, receive).run()
-

@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage import metrics
-from apps.ai_usage.gateway import background, listing, replies, streaming
+from apps.ai_usage.gateway import background, idempotency, listing, replies, streaming
 from apps.ai_usage.gateway.callers import first_look
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -61,7 +61,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     dialect = _dialect(scope, path)
     try:
         if _process is None:
-            raise Refusal(Kind.UNAVAILABLE, "starting", "The gateway is starting. Try again shortly.", retry_after=1)
+            raise Refusal(
+                Kind.UNAVAILABLE, "starting", "The gateway is starting. Try again shortly.", retry_after=1
+            )
         await _dispatch(_process, call_id, path, dialect, scope, receive, send)
     except Refusal as refusal:
         metrics.observe_refusal(refusal.code)
@@ -71,7 +73,13 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _dispatch(
-    process: GatewayProcess, call_id: UUID, path: str, dialect: str, scope: Scope, receive: Receive, send: Send
+    process: GatewayProcess,
+    call_id: UUID,
+    path: str,
+    dialect: str,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     endpoint = _MODEL_ENDPOINTS.get(path)
     try:
@@ -94,7 +102,10 @@ async def _dispatch(
     except Exception as error:
         if away(error):
             raise Refusal(
-                Kind.UNAVAILABLE, "service_unavailable", "The database is away. Try again shortly.", retry_after=2
+                Kind.UNAVAILABLE,
+                "service_unavailable",
+                "The database is away. Try again shortly.",
+                retry_after=2,
             ) from error
         log.exception("a call failed in the gateway itself", extra={"call_id": str(call_id)})
         raise Refusal(
@@ -104,13 +115,27 @@ async def _dispatch(
 
 def refusal_of(error: DomainError) -> Refusal:
     """Another app's error as the gateway says it."""
-    kinds = {400: Kind.INVALID, 401: Kind.AUTHENTICATION, 402: Kind.UNPAID, 403: Kind.PERMISSION, 404: Kind.NOT_FOUND}
+    kinds = {
+        400: Kind.INVALID,
+        401: Kind.AUTHENTICATION,
+        402: Kind.UNPAID,
+        403: Kind.PERMISSION,
+        404: Kind.NOT_FOUND,
+    }
     kinds |= {409: Kind.CONFLICT, 429: Kind.RATE, 503: Kind.UNAVAILABLE}
-    return Refusal(kinds.get(error.status, Kind.INVALID), error.code, str(error), retry_after=error.retry_after)
+    return Refusal(
+        kinds.get(error.status, Kind.INVALID), error.code, str(error), retry_after=error.retry_after
+    )
 
 
 async def _serve(
-    process: GatewayProcess, call_id: UUID, endpoint: Endpoint, dialect: str, scope: Scope, receive: Receive, send: Send
+    process: GatewayProcess,
+    call_id: UUID,
+    endpoint: Endpoint,
+    dialect: str,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     began = time.monotonic()
     headers = headers_of(scope)
@@ -119,6 +144,9 @@ async def _serve(
     request = parse(endpoint, dialect, headers, await read_body(headers, receive))
     call = Call(process, request, call_id, began, caller=caller)
     try:
+        name = headers.get(b"idempotency-key")
+        if name is not None and await idempotency.begin(call, name, scope, send):
+            return
         if request.is_background:
             await background.accept(call, scope, send)
             return
@@ -127,6 +155,8 @@ async def _serve(
         if body is None:
             await streaming.relay(call, answer, attempt, send, receive)
             return
+        if call.claim is not None:
+            call.claim.add(body)
         await call.consumed(attempt, call.reported(body, attempt), status=200, outcome="ok")
         await replies.send_body(send, 200, replies.answer_headers(call, b"application/json"), body)
     except ProvidersAnswer as theirs:
@@ -134,7 +164,12 @@ async def _serve(
         call.gave_up(status=status, outcome="failed", error_code="invalid_request")
         await replies.send_body(send, status, replies.answer_headers(call, b"application/json"), theirs.body)
     except Refusal as refusal:
-        call.gave_up(status=refusal.status(dialect), outcome=_outcome(call), error_code=refusal.code, said=refusal.message)
+        call.gave_up(
+            status=refusal.status(dialect),
+            outcome=_outcome(call),
+            error_code=refusal.code,
+            said=refusal.message,
+        )
         raise
     except DomainError as error:
         call.gave_up(status=error.status, outcome="refused", error_code=error.code, said=str(error))
@@ -142,6 +177,9 @@ async def _serve(
     except BaseException:
         call.gave_up(status=500, outcome="failed", error_code="internal_error")
         raise
+    finally:
+        if call.claim is not None:
+            await idempotency.end(call.claim, process)
 
 
 def _outcome(call: Call) -> str:

@@ -24,7 +24,11 @@ PATHS = {
     Endpoint.MESSAGES: "/messages",
 }
 # What a client may say to the provider beside its body.
-_FORWARDED = {b"anthropic-version": "anthropic-version", b"anthropic-beta": "anthropic-beta", b"openai-beta": "OpenAI-Beta"}
+_FORWARDED = {
+    b"anthropic-version": "anthropic-version",
+    b"anthropic-beta": "anthropic-beta",
+    b"openai-beta": "OpenAI-Beta",
+}
 _MOST_ERROR_BODY = 256 * 1024
 
 
@@ -52,6 +56,8 @@ class Answer:
     response: aiohttp.ClientResponse | None  # None: read already
     status: int
     headers: dict[str, str]
+    # Of a stream: what had arrived when it was found to be one. Until then another target can still be tried.
+    first_chunk: bytes = b""
 
     @property
     def content_type(self) -> str:
@@ -78,7 +84,11 @@ def url_of(target: Target, path: str) -> str:
 def body_for(request: ModelRequest, target: Target, granted_output: int | None) -> bytes:
     """The client's bytes, changed only where they must be: model name, usage in streams, a clamped output."""
     body = renamed(request.body, request.parsed, request.model, target)
-    if request.stream and request.endpoint is Endpoint.CHAT_COMPLETIONS and not bodies.asks_for_usage(request.parsed):
+    if (
+        request.stream
+        and request.endpoint is Endpoint.CHAT_COMPLETIONS
+        and not bodies.asks_for_usage(request.parsed)
+    ):
         body = bodies.with_include_usage(body, request.parsed)
     if granted_output is not None:
         body = bodies.with_max_tokens(body, request.parsed, request.endpoint, granted_output)
@@ -100,7 +110,11 @@ async def post(
     attempt_id: str,
 ) -> Answer:
     """Send a request and wait for the head of the answer; UpstreamFailed where none comes in time."""
-    headers = {"content-type": "application/json", "accept-encoding": "identity", "x-client-request-id": attempt_id}
+    headers = {
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        "x-client-request-id": attempt_id,
+    }
     if target.dialect == "anthropic":
         headers["x-api-key"] = target.credential
         headers["anthropic-version"] = "2023-06-01"
@@ -125,11 +139,15 @@ async def post(
         raise UpstreamFailed(TIMEOUT, f"no answer within {route.first_byte_timeout} s") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise UpstreamFailed(CUT, f"connection lost: {type(error).__name__}") from error
-    answer = Answer(response, response.status, {name.lower(): value for name, value in response.headers.items()})
+    answer = Answer(
+        response, response.status, {name.lower(): value for name, value in response.headers.items()}
+    )
     if answer.headers.get("content-encoding", "identity") not in ("identity", ""):
         # We asked for none, and inflating what somebody else compressed is how bombs go off.
         answer.close()
-        raise UpstreamFailed(BAD_ANSWER, f"answered with content-encoding {answer.headers['content-encoding']}")
+        raise UpstreamFailed(
+            BAD_ANSWER, f"answered with content-encoding {answer.headers['content-encoding']}"
+        )
     return answer
 
 
@@ -174,8 +192,26 @@ async def read_all(answer: Answer, seconds: float) -> bytes:
         raise UpstreamFailed(CUT, f"the answer broke off: {type(error).__name__}") from error
 
 
+async def read_first_chunk(answer: Answer, route: RoutePlan) -> None:
+    """Wait until a stream has begun; UpstreamFailed when it does not, while nothing has gone to the client."""
+    assert answer.response is not None
+    try:
+        async with asyncio.timeout(route.first_byte_timeout):
+            answer.first_chunk = await answer.response.content.readany()
+    except TimeoutError as error:
+        answer.close()
+        raise UpstreamFailed(TIMEOUT, f"no first byte within {route.first_byte_timeout} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        answer.close()
+        raise UpstreamFailed(CUT, f"the stream broke off before it began: {type(error).__name__}") from error
+    if not answer.first_chunk:
+        raise UpstreamFailed(CUT, "the stream ended before it began")
+
+
 async def chunks(answer: Answer, route: RoutePlan) -> AsyncIterator[bytes]:
     """What arrives, as it arrives; UpstreamCut when it breaks off or stops for too long."""
+    if answer.first_chunk:
+        yield answer.first_chunk
     assert answer.response is not None
     content = answer.response.content
     try:

@@ -14,7 +14,13 @@ from django.db.utils import OperationalError as DjangoOperationalError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from apps.ai_usage import metrics
-from apps.ai_usage.ledger.records import Record, batch_parameters, insert_statement
+from apps.ai_usage.ledger.records import (
+    Record,
+    batch_parameters,
+    insert_statement,
+    kept_parameters,
+    keep_statement,
+)
 from apps.ai_usage.ledger.spool import Spool
 from apps.errors import DomainError
 
@@ -33,7 +39,9 @@ class LedgerUnavailable(DomainError):
     code = "ledger_unavailable"
 
     def __init__(self) -> None:
-        super().__init__("Usage cannot be recorded right now, so nothing was run. Try again shortly.", retry_after=2)
+        super().__init__(
+            "Usage cannot be recorded right now, so nothing was run. Try again shortly.", retry_after=2
+        )
 
 
 class Recorder:
@@ -44,7 +52,12 @@ class Recorder:
     """
 
     def __init__(
-        self, pool: AsyncConnectionPool, spool: Spool, *, replayed: Callable[[set[str]], Awaitable[None]], writers: int = 2
+        self,
+        pool: AsyncConnectionPool,
+        spool: Spool,
+        *,
+        replayed: Callable[[set[str]], Awaitable[None]],
+        writers: int = 2,
     ) -> None:
         self._pool = pool
         self.spool = spool
@@ -131,13 +144,18 @@ class Recorder:
         for record in records:
             by_schema[record.tenant.schema].append(record)
         async with self._pool.connection() as conn:
-            if len(by_schema) == 1:
+            kept = [record for record in records if record.kept is not None]
+            if len(by_schema) == 1 and not kept:
                 ((schema, rows),) = by_schema.items()
                 await conn.execute(insert_statement(schema), batch_parameters(rows), prepare=True)
                 return
             async with conn.transaction(), conn.pipeline():
                 for schema, rows in by_schema.items():
                     await conn.execute(insert_statement(schema), batch_parameters(rows), prepare=True)
+                for record in kept:
+                    if record.kept is not None:
+                        statement = keep_statement(record.tenant.schema)
+                        await conn.execute(statement, kept_parameters(record.kept))
 
     async def _insert_one_by_one(self, records: list[Record]) -> None:
         """After a batch was refused: one bad record (a tenant erased meanwhile) must not take others with it."""
@@ -191,6 +209,6 @@ class Recorder:
 
 def away(error: BaseException) -> bool:
     """Whether an error means that PostgreSQL is not there, rather than that we asked something wrong."""
-    if isinstance(error, _AWAY + (DjangoOperationalError, DjangoInterfaceError)):
+    if isinstance(error, (*_AWAY, DjangoOperationalError, DjangoInterfaceError)):
         return True
     return error.__cause__ is not None and away(error.__cause__)

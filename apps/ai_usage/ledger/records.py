@@ -1,15 +1,28 @@
 """What one call leaves behind, and the SQL that stores a batch of them in a tenant's schema."""
 
 import re
-from dataclasses import dataclass, field
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db import connection, models
 
-from apps.ai_usage.models import Attempt, Call, UsageEvent, UsagePending
+from apps.ai_usage.models import Attempt, Call, IdempotentCall, UsageEvent, UsagePending
 from apps.tenancy.types import TenantRef
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer to keep for repetitions of a call (gateway/idempotency.py), stored together with its usage."""
+
+    id: UUID
+    call_id: UUID
+    state: str
+    content_type: str
+    ciphertext: bytes | None
 
 
 @dataclass(slots=True)
@@ -20,14 +33,29 @@ class Record:
     call: dict[str, Any]
     attempts: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    kept: KeptAnswer | None = None
 
     def to_line(self) -> bytes:
         """One line of the spool."""
         tenant = {"id": self.tenant.id, "schema": self.tenant.schema}
-        return orjson.dumps(
-            {"tenant": tenant, "call": self.call, "attempts": self.attempts, "events": self.events},
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
+        line = {"tenant": tenant, "call": self.call, "attempts": self.attempts, "events": self.events}
+        if (kept := self.kept) is not None:
+            line["kept"] = asdict(kept) | {"ciphertext": b64encode(kept.ciphertext or b"").decode()}
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_line(cls, stored: dict[str, Any], tenant: TenantRef) -> "Record":
+        """A record from a line of the spool."""
+        record = cls(tenant, stored["call"], stored["attempts"], stored["events"])
+        if kept := stored.get("kept"):
+            record.kept = KeptAnswer(
+                id=UUID(kept["id"]),
+                call_id=UUID(kept["call_id"]),
+                state=kept["state"],
+                content_type=kept["content_type"],
+                ciphertext=b64decode(kept["ciphertext"]) or None,
+            )
+        return record
 
 
 def batch_parameters(records: list[Record]) -> tuple[str, str, str, str]:
@@ -76,13 +104,23 @@ ON CONFLICT DO NOTHING
 """
 
 
+@cache
+def keep_statement(schema: str) -> str:
+    """Stores an answer for repetitions, if the call still is the one that they would get."""
+    return (
+        f'UPDATE "{schema}"."{IdempotentCall._meta.db_table}" SET state = %s, content_type = %s, answer = %s '
+        "WHERE id = %s AND call_id = %s"
+    )
+
+
+def kept_parameters(kept: KeptAnswer) -> tuple[Any, ...]:
+    """The parameters of `keep_statement`."""
+    return (kept.state, kept.content_type, kept.ciphertext, kept.id, kept.call_id)
+
+
 def _insert(schema: str, model: type[models.Model], parameter: str) -> str:
     """INSERT … SELECT from a JSON array, for every column of the model that the database does not fill itself."""
-    columns = [
-        column
-        for column in model._meta.concrete_fields
-        if not column.has_db_default()  # type: ignore[attr-defined]
-    ]
+    columns = [column for column in model._meta.concrete_fields if not column.has_db_default()]
     names = ", ".join(f'"{column.column}"' for column in columns)
     typed = ", ".join(f'"{column.column}" {column.db_type(connection)}' for column in columns)
     return (

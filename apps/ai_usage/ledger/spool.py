@@ -18,10 +18,6 @@ from apps.tenancy.types import TenantRef, TenantState
 log = logging.getLogger(__name__)
 
 
-class SpoolFull(Exception):
-    """No more may be admitted until PostgreSQL is back: what waits has reached its bound."""
-
-
 class Spool:
     """The files of one directory. This process appends to one that it holds a lock on; the lock ends with it.
 
@@ -56,19 +52,20 @@ class Spool:
         """Put records on disk; when this returns, a power cut does not lose them. Blocks: call it in a thread."""
         written = b"".join(record.to_line() for record in records)
         with self._lock:
-            if self._path is None:
-                self._open()
+            path = self._path or self._open()
             self._file.write(written)
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._own[self._path] = self._own.get(self._path, 0) + len(written)
+            self._own[path] = self._own.get(path, 0) + len(written)
 
-    def _open(self) -> None:
+    def _open(self) -> Path:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = self._directory / f"{uuid.uuid4().hex}.jsonl"
-        self._file = os.fdopen(os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600), "ab")
+        path = self._directory / f"{uuid.uuid4().hex}.jsonl"
+        self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600), "ab")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         _sync_directory(self._directory)
+        self._path = path
+        return path
 
     def to_replay(self) -> list[Path]:
         """Files that nobody appends to: of processes that are gone, and this one's own from before now."""
@@ -101,12 +98,7 @@ class Spool:
                 except orjson.JSONDecodeError:
                     log.error("a line of spool file %s is damaged and was passed over", path.name)
                     continue
-                yield Record(
-                    tenant=_tenant(stored["tenant"]),
-                    call=stored["call"],
-                    attempts=stored["attempts"],
-                    events=stored["events"],
-                )
+                yield Record.from_line(stored, _tenant(stored["tenant"]))
 
     def remove(self, path: Path) -> None:
         """Forget a file whose records are in PostgreSQL."""

@@ -1,7 +1,6 @@
 """Background responses through OpenAI's own SDK, as one more transport of the gateway's calls."""
 
 import time
-from typing import Any, cast
 
 import openai
 from openai import AsyncOpenAI
@@ -28,13 +27,15 @@ class ResponsesThroughSdk:
         permitted = call.permitted
         assert permitted is not None
         began = time.monotonic()
-        asked = {name: value for name, value in call.request.parsed.items() if name not in ("background", "stream")}
+        asked = {
+            name: value for name, value in call.request.parsed.items() if name not in ("background", "stream")
+        }
         asked["model"] = attempt.target.model
         if granted_output is not None:
             asked["max_output_tokens"] = granted_output
         try:
             raw = await self._client(attempt.target).responses.with_raw_response.create(
-                **cast(dict[str, Any], asked),
+                **asked,
                 extra_headers={"x-client-request-id": attempt.id.hex},
                 timeout=max(0.1, min(permitted.route.total_timeout, ends - time.monotonic())),
             )

@@ -18,6 +18,7 @@ class DatabaseWrapper(tenants_backend.DatabaseWrapper):
     """
 
     _applied: Scope | None = None
+    _setting_search_path: bool
 
     def _cursor(self, name: str | None = None) -> Any:
         wanted = context.scope()

@@ -64,7 +64,9 @@ class TestCaller:
 
     def get(self, path: str) -> requests.Response:
         """A plain GET with the key."""
-        return requests.get(f"{self.web.url}{path}", headers={"authorization": f"Bearer {self.secret}"}, timeout=30)
+        return requests.get(
+            f"{self.web.url}{path}", headers={"authorization": f"Bearer {self.secret}"}, timeout=30
+        )
 
     def chat(self, text: str = "Hello", model: str = "gpt-4o-mini", **more: Any) -> requests.Response:
         """One chat completion as plain HTTP."""

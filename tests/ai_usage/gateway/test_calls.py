@@ -8,7 +8,10 @@ import pytest
 def priced(entry: dict, rates: dict[str, str]) -> Decimal:
     """What the test price list (cost plus 20 %) makes of what the simulator would bill."""
     return sum(
-        (Decimal(entry["usage"][name]) * Decimal(rate) * Decimal("1.2") / 1_000_000 for name, rate in rates.items()),
+        (
+            Decimal(entry["usage"][name]) * Decimal(rate) * Decimal("1.2") / 1_000_000
+            for name, rate in rates.items()
+        ),
         Decimal(0),
     )
 
@@ -35,13 +38,18 @@ def test_a_chat_completion_is_answered_and_stands_in_the_ledger_to_the_last_digi
 
 
 @pytest.mark.parametrize("asks_for_usage", [True, False])
-def test_a_streamed_chat_shows_usage_only_to_those_who_ask_and_meters_it_always(caller, simulator, asks_for_usage):
+def test_a_streamed_chat_shows_usage_only_to_those_who_ask_and_meters_it_always(
+    caller, simulator, asks_for_usage
+):
     since = simulator.last_seq()
     options = {"stream_options": {"include_usage": True}} if asks_for_usage else {}
 
     chunks = list(
         caller.openai.chat.completions.create(
-            model="gpt-4o-mini", messages=[{"role": "user", "content": "Count to ten."}], stream=True, **options
+            model="gpt-4o-mini",
+            messages=[{"role": "user", "content": "Count to ten."}],
+            stream=True,
+            **options,
         )
     )
 

@@ -78,7 +78,8 @@ class Island:
     def call(self, web, **more):
         return requests.post(
             f"{web.url}/v1/chat/completions",
-            json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20} | more,
+            json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
+            | more,
             headers={"authorization": f"Bearer {self.secret}"},
             timeout=30,
         )
@@ -89,7 +90,9 @@ class Island:
             schema = conn.execute(
                 "SELECT 't_' || ref FROM tenancy_tenant WHERE id = %s", (self.tenant["id"],)
             ).fetchone()[0]
-            rows = conn.execute(f"SELECT provider_request_id, price FROM {schema}.ai_usage_usageevent").fetchall()
+            rows = conn.execute(
+                f"SELECT provider_request_id, price FROM {schema}.ai_usage_usageevent"
+            ).fetchall()
         assert len({name for name, _ in rows}) == len(rows)
         return dict(rows)
 
@@ -115,7 +118,8 @@ def test_without_postgresql_known_callers_are_served_and_every_event_arrives_whe
 
         answers = [island.call(web) for _ in range(5)]
         unknown = requests.get(
-            f"{web.url}/v1/models", headers={"authorization": "Bearer " + island.secret, "host": "acme.localhost"}
+            f"{web.url}/v1/models",
+            headers={"authorization": "Bearer " + island.secret, "host": "acme.localhost"},
         )
         page = requests.get(f"{web.url}/api/v1/whoami", headers={"authorization": f"Bearer {island.secret}"})
         ready = requests.get(f"{web.url}/health/ready")
@@ -163,7 +167,9 @@ def test_a_web_process_killed_in_mid_call_loses_no_acknowledged_event_and_leaks_
 
     with island.web() as web:
         assert island.call(web).status_code == 200
-        island.simulator.add_fault({"latency_ms": 300}, match={"model": "gpt-4o-mini"}, probability=0.3, seed=7)
+        island.simulator.add_fault(
+            {"latency_ms": 300}, match={"model": "gpt-4o-mini"}, probability=0.3, seed=7
+        )
         threads = [threading.Thread(target=traffic, args=(web,)) for _ in range(6)]
         for thread in threads:
             thread.start()
@@ -188,7 +194,9 @@ def test_a_web_process_killed_in_mid_call_loses_no_acknowledged_event_and_leaks_
 
 def all_calls(island):
     with psycopg.connect(island.services.superuser_url) as conn:
-        schema = conn.execute("SELECT 't_' || ref FROM tenancy_tenant WHERE id = %s", (island.tenant["id"],)).fetchone()[0]
+        schema = conn.execute(
+            "SELECT 't_' || ref FROM tenancy_tenant WHERE id = %s", (island.tenant["id"],)
+        ).fetchone()[0]
         return {str(row[0]) for row in conn.execute(f"SELECT call_id FROM {schema}.ai_usage_usageevent")}
 
 

@@ -74,12 +74,16 @@ def test_a_key_works_on_its_own_tenants_host_and_is_unknown_on_another_tenants(c
     own_host = {"host": f"{caller.tenant.slug}.localhost"}
     foreign_host = {"host": f"{other.tenant.slug}.localhost"}
 
-    assert caller.chat(model="none", **{}).status_code == 404
+    assert caller.chat(model="none").status_code == 404
     own = requests.get(
-        f"{caller.web.url}/v1/models", headers=own_host | {"authorization": f"Bearer {caller.secret}"}, timeout=10
+        f"{caller.web.url}/v1/models",
+        headers=own_host | {"authorization": f"Bearer {caller.secret}"},
+        timeout=10,
     )
     foreign = requests.get(
-        f"{caller.web.url}/v1/models", headers=foreign_host | {"authorization": f"Bearer {caller.secret}"}, timeout=10
+        f"{caller.web.url}/v1/models",
+        headers=foreign_host | {"authorization": f"Bearer {caller.secret}"},
+        timeout=10,
     )
 
     assert own.status_code == 200
@@ -113,11 +117,31 @@ def test_an_unknown_host_is_a_404_that_tells_nothing(caller):
         (b'{"model": "gpt-4o"}', "application/json", 400, "messages_required"),
         (b'{"model": "gpt-4o", "messages": {}}', "application/json", 400, "messages_required"),
         (b'{"model": "gpt-4o", "messages": [], "stream": "yes"}', "application/json", 400, "invalid_stream"),
-        (b'{"model": "gpt-4o", "messages": [], "max_tokens": -5}', "application/json", 400, "invalid_output_limit"),
-        (b'{"model": "gpt-4o", "messages": [], "max_tokens": 1e3}', "application/json", 400, "invalid_output_limit"),
+        (
+            b'{"model": "gpt-4o", "messages": [], "max_tokens": -5}',
+            "application/json",
+            400,
+            "invalid_output_limit",
+        ),
+        (
+            b'{"model": "gpt-4o", "messages": [], "max_tokens": 1e3}',
+            "application/json",
+            400,
+            "invalid_output_limit",
+        ),
         (b'{"model": "gpt-4o", "messages": [], "n": 0}', "application/json", 400, "invalid_n"),
-        (b'{"model": "gpt-4o", "model": "gpt-4o-mini", "messages": []}', "application/json", 400, "duplicate_member"),
-        (b'{"model": "gpt-4o", "mod\\u0065l": "o1", "messages": []}', "application/json", 400, "duplicate_member"),
+        (
+            b'{"model": "gpt-4o", "model": "gpt-4o-mini", "messages": []}',
+            "application/json",
+            400,
+            "duplicate_member",
+        ),
+        (
+            b'{"model": "gpt-4o", "mod\\u0065l": "o1", "messages": []}',
+            "application/json",
+            400,
+            "duplicate_member",
+        ),
         (b'{"model": "gpt-4o", "messages": []}', "text/plain", 415, "unsupported_media_type"),
         (b"model=gpt-4o", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
     ],
@@ -196,11 +220,16 @@ def test_plan_and_key_decide_which_models_may_be_used(new_caller):
         entitle(models=("gpt-4o",))
     not_in_plan = caller.chat(model="gpt-4o-mini")
 
-    assert (not_for_key.status_code, not_for_key.json()["error"]["code"]) == (403, "model_not_allowed_for_key")
+    assert (not_for_key.status_code, not_for_key.json()["error"]["code"]) == (
+        403,
+        "model_not_allowed_for_key",
+    )
     assert (not_in_plan.status_code, not_in_plan.json()["error"]["code"]) == (403, "model_not_in_plan")
 
 
-@pytest.mark.parametrize(("standing", "code"), [("unpaid", "subscription_unpaid"), ("none", "no_subscription")])
+@pytest.mark.parametrize(
+    ("standing", "code"), [("unpaid", "subscription_unpaid"), ("none", "no_subscription")]
+)
 def test_a_tenant_that_has_not_paid_gets_402_on_the_next_call(caller, standing, code):
     with control_plane(), in_tenant(caller.tenant):
         entitle(standing=standing)

@@ -28,8 +28,12 @@ def raw_stream(caller, body: dict) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", caller.web.port), timeout=20)
     client.sendall(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        b"authorization: Bearer " + caller.secret.encode() + b"\r\ncontent-length: "
-        + str(len(encoded)).encode() + b"\r\n\r\n" + encoded
+        b"authorization: Bearer "
+        + caller.secret.encode()
+        + b"\r\ncontent-length: "
+        + str(len(encoded)).encode()
+        + b"\r\n\r\n"
+        + encoded
     )
     return client
 
@@ -107,7 +111,9 @@ def test_bytes_cut_anywhere_arrive_whole_and_are_metered_exactly(caller, simulat
     assert (event.usage_source, event.anomaly) == ("provider", "")
 
 
-def test_a_retry_after_an_overloaded_provider_is_charged_once_and_both_attempts_are_recorded(caller, simulator, fault):
+def test_a_retry_after_an_overloaded_provider_is_charged_once_and_both_attempts_are_recorded(
+    caller, simulator, fault
+):
     since = simulator.last_seq()
     fault({"status": 503}, match={"model": "gpt-4o-mini"}, times=1)
 
@@ -117,9 +123,11 @@ def test_a_retry_after_an_overloaded_provider_is_charged_once_and_both_attempts_
     assert answer.headers["x-lockstep-attempts"] == "2"
     (served,) = simulator.settled(since=since)
     (event,) = caller.events()
-    assert event.price == Decimal(served["usage"]["prompt_tokens"]) * Decimal("0.18") / 1_000_000 + Decimal(
-        served["usage"]["completion_tokens"]
-    ) * Decimal("0.72") / 1_000_000
+    assert (
+        event.price
+        == Decimal(served["usage"]["prompt_tokens"]) * Decimal("0.18") / 1_000_000
+        + Decimal(served["usage"]["completion_tokens"]) * Decimal("0.72") / 1_000_000
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +140,9 @@ def test_a_retry_after_an_overloaded_provider_is_charged_once_and_both_attempts_
         ({"gzip_bomb": True}, 502, "provider_failed"),
     ],
 )
-def test_a_provider_that_fails_for_good_is_a_5xx_in_our_words_and_costs_nothing(caller, fault, effect, status, code):
+def test_a_provider_that_fails_for_good_is_a_5xx_in_our_words_and_costs_nothing(
+    caller, fault, effect, status, code
+):
     fault(effect, match={"model": "gpt-4o"})
 
     answer = caller.chat(model="gpt-4o")
@@ -156,3 +166,13 @@ def test_a_request_the_provider_finds_wrong_is_answered_in_its_words(caller, fau
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "unknown_parameter"
     assert caller.events() == []
+
+
+def test_a_stream_that_breaks_before_its_first_byte_is_tried_again_unnoticed(caller, simulator, fault):
+    fault({"close_after_chunks": 0}, match={"model": "gpt-4o-mini", "stream": True}, times=1)
+
+    chunks = list(caller.openai.chat.completions.create(model="gpt-4o-mini", stream=True, **ASK))
+
+    assert any(chunk.choices and chunk.choices[0].delta.content for chunk in chunks)
+    (call,) = caller.calls()
+    assert (call.outcome, call.attempts) == ("ok", 2)
