@@ -7,7 +7,7 @@ from celery.signals import worker_process_shutdown, worker_shutdown
 from django.utils import timezone
 
 from apps.ai_usage import background
-from apps.ai_usage.models import BackgroundResponse
+from apps.ai_usage.models import BackgroundResponse, IdempotentCall
 from apps.tenancy.selectors import all_tenants
 from apps.tenancy.services import in_tenant
 
@@ -20,10 +20,11 @@ def run_background(*, response_id: str) -> None:
 
 @shared_task(name="ai_usage.forget_background")
 def forget_background() -> None:
-    """Delete background responses that are kept no longer."""
+    """Delete background responses, and answers to repeated calls, that are kept no longer."""
     for tenant in all_tenants():
         with in_tenant(tenant):
             BackgroundResponse.objects.filter(expires_at__lt=timezone.now()).delete()
+            IdempotentCall.objects.filter(expires_at__lt=timezone.now()).delete()
 
 
 @worker_shutdown.connect

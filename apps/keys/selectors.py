@@ -84,6 +84,17 @@ def key_by_public_id(key_id: str, *, now: datetime | None = None) -> Key:
     return describe(row, now or timezone.now())
 
 
+def family_of(key_id: UUID) -> UUID:
+    """The first key of the chain of rotations that a key stands in: what is one caller over time."""
+    first = key_id
+    for _ in range(_LONGEST_CHAIN):
+        older = ApiKey.objects.filter(replaced_by_id=first).values_list("pk", flat=True).first()
+        if older is None:
+            break
+        first = older
+    return first
+
+
 def key_names(ids: Iterable[UUID]) -> dict[UUID, str]:
     """Names by id, for lists of calls and usage that store ids."""
     return dict(ApiKey.objects.filter(pk__in=set(ids)).values_list("pk", "name"))

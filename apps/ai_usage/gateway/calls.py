@@ -10,17 +10,18 @@ from django.conf import settings
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage import metrics
+from apps.ai_usage.answers import response_usage
 from apps.ai_usage.explanation import explain
 from apps.ai_usage.gateway import metering, upstream
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
+from apps.ai_usage.gateway.claims import Claim
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
 from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.requests import ModelRequest, Scope
 from apps.ai_usage.gateway.rules import Permitted, permit
 from apps.ai_usage.gateway.upstream import Answer, UpstreamFailed
-from apps.ai_usage.answers import response_usage
 from apps.ai_usage.ledger.records import Record
 from apps.ai_usage.tariffs import Unpriced
 from apps.governance.admission.ask import Admitted, Ask
@@ -58,10 +59,13 @@ class Call:
         self.admitted: Admitted | None = None
         self.finished = False
         self.lost_events: list[dict[str, Any]] = []
+        # Set where the client named the call with an Idempotency-Key.
+        self.claim: Claim | None = None
         # For metrics: when the request had been read, when a provider was first asked, what waiting for one took.
         self._read_at = time.monotonic()
         self._asked_at: float | None = None
         self._upstream_seconds = 0.0
+        self._plan: Plan | None = None
 
     async def prepare(self, scope: Scope) -> Admitted:
         """Identify, permit and admit; Refusal with the reason otherwise, after making sure it is not an old one."""
@@ -110,7 +114,9 @@ class Call:
     def ask(self, caller: Caller, permitted: Permitted, dirty: bool) -> Ask:
         """The question to admission: the most this call can use, and what it probably will."""
         principal = caller.key.principal
-        expected = self.process.estimates.expect(principal.key_id, self.request.model, permitted.output_tokens)
+        expected = self.process.estimates.expect(
+            principal.key_id, self.request.model, permitted.output_tokens
+        )
         likely_input = len(self.request.body) // 3
         least = min(permitted.output_tokens, _LEAST_OUTPUT * permitted.choices)
         seconds = permitted.route.total_timeout + settings.GATEWAY_DRAIN_SECONDS + 30
@@ -137,7 +143,7 @@ class Call:
         """
         permitted = self.permitted
         assert permitted is not None and self.admitted is not None
-        plan = Plan(permitted.route, permitted.targets, self.process.breakers)
+        plan = self._plan = Plan(permitted.route, permitted.targets, self.process.breakers)
         granted = self._granted()
         ends = self.began + permitted.route.total_timeout
         last: tuple[Failure, str] | None = None
@@ -195,7 +201,9 @@ class Call:
             output_characters=usage.output_characters,
         )
 
-    async def consumed(self, attempt: AttemptLog, reported: Reported, *, status: int, outcome: str) -> Metered:
+    async def consumed(
+        self, attempt: AttemptLog, reported: Reported, *, status: int, outcome: str
+    ) -> Metered:
         """Price what was consumed, make it durable, then settle. When this returns, the call may be answered."""
         caller, permitted, admitted = self.caller, self.permitted, self.admitted
         assert caller is not None and permitted is not None and admitted is not None
@@ -208,6 +216,8 @@ class Call:
             caller, status=status, outcome=outcome, duration_ms=_ms_since(self.began), event=metered.event
         )
         record.events += self.lost_events
+        if self.claim is not None:
+            self.claim.keep_with(record)
         await self.process.recorder.commit(record)
         self._observe(record)
         self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), metered.total_tokens)
@@ -222,7 +232,13 @@ class Call:
         caller, permitted, admitted = self.caller, self.permitted, self.admitted
         assert caller is not None and permitted is not None and admitted is not None
         metered = metering.meter(
-            caller, self.request, permitted, self.log, attempt, Reported(partial=True), admitted.admitted_at_ms
+            caller,
+            self.request,
+            permitted,
+            self.log,
+            attempt,
+            Reported(partial=True),
+            admitted.admitted_at_ms,
         )
         self.lost_events.append(metering.at_no_price(metered.event, failed.failure.outcome))
 
@@ -248,7 +264,8 @@ class Call:
 
     def _explained(self, refusal: str = "") -> dict[str, Any]:
         targets = [target.name for target in self.permitted.targets] if self.permitted else []
-        return explain(targets=targets, admitted=self.admitted, refusal=refusal)
+        skipped = list(self._plan.skipped) if self._plan else []
+        return explain(targets=targets, skipped=skipped, admitted=self.admitted, refusal=refusal)
 
     def _observe(self, record: Record) -> None:
         ended = time.monotonic()
@@ -296,9 +313,10 @@ async def over_http(
     if answer.content_type != wanted:
         answer.close()
         raise UpstreamFailed(BAD_ANSWER, f"answered with content type {answer.content_type or 'none'!r}")
-    if request.stream:
-        return answer, None
     try:
+        if request.stream:
+            await upstream.read_first_chunk(answer, permitted.route)
+            return answer, None
         body = await upstream.read_all(answer, max(0.1, ends - time.monotonic()))
     except UpstreamFailed as failed:
         # It had said 200, so it may well charge for what never arrived.
@@ -335,7 +353,9 @@ def refused_by_limit(refused: Refused) -> Refusal:
         return Refusal(
             Kind.QUOTA, "budget_exhausted", refused.message, retry_after=refused.retry_after, headers=headers
         )
-    return Refusal(Kind.RATE, refused.code.value, refused.message, retry_after=refused.retry_after, headers=headers)
+    return Refusal(
+        Kind.RATE, refused.code.value, refused.message, retry_after=refused.retry_after, headers=headers
+    )
 
 
 def exhausted(last: tuple[Failure, str] | None) -> Refusal:
@@ -357,10 +377,26 @@ def exhausted(last: tuple[Failure, str] | None) -> Refusal:
             "context_length_exceeded",
             "The input is longer than this model can take.",
         ),
-        "content_policy": (Kind.INVALID, "content_policy_violation", "The provider's content policy refused this."),
-        "provider_lacks_model": (Kind.UPSTREAM, "provider_lacks_model", "The provider does not have this model."),
-        "provider_refused_us": (Kind.UPSTREAM, "provider_refused_us", "The provider did not accept our credential."),
-        "provider_quota": (Kind.UPSTREAM, "provider_quota", "The operator's quota at the provider is used up."),
+        "content_policy": (
+            Kind.INVALID,
+            "content_policy_violation",
+            "The provider's content policy refused this.",
+        ),
+        "provider_lacks_model": (
+            Kind.UPSTREAM,
+            "provider_lacks_model",
+            "The provider does not have this model.",
+        ),
+        "provider_refused_us": (
+            Kind.UPSTREAM,
+            "provider_refused_us",
+            "The provider did not accept our credential.",
+        ),
+        "provider_quota": (
+            Kind.UPSTREAM,
+            "provider_quota",
+            "The operator's quota at the provider is used up.",
+        ),
     }
     kind, code, said = kinds.get(
         failure.outcome, (Kind.UPSTREAM, "provider_failed", "The provider failed to answer.")
@@ -377,4 +413,3 @@ def unpriced(error: Unpriced) -> Refusal:
 
 def _ms_since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
-

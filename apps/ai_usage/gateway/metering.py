@@ -11,7 +11,9 @@ from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.gateway.rules import Permitted
 from apps.ai_usage.ledger.records import Record
 from apps.ai_usage.normalise import UsageSource
+from apps.ai_usage.price_book import Served
 from apps.ai_usage.pricing import Rated, rate_after_call
+from apps.ai_usage.tariffs import Unpriced
 from apps.ai_usage.types import Target
 
 
@@ -157,15 +159,20 @@ def meter(
         service_tier=reported.service_tier,
         partial=reported.partial,
     )
-    served = caller.snapshot.book.tariff_served(
-        target.provider,
-        target.model,
-        usage.served_model,
-        at,
-        service_tier=usage.service_tier,
-        mode=usage.mode,
-        region=usage.region,
-    )
+    try:
+        served = caller.snapshot.book.tariff_served(
+            target.provider,
+            target.model,
+            usage.served_model,
+            at,
+            service_tier=usage.service_tier,
+            mode=usage.mode,
+            region=usage.region,
+        )
+    except Unpriced:
+        # Its prices ended between the look and the admission. It was permitted on these, so these it is.
+        own = [tariff for tariff in permitted.tariffs if tariff.key.provider == target.provider]
+        served = Served(own[0] if own else permitted.tariffs[0], "unpriced_model")
     rated = rate_after_call(
         served.tariff,
         usage.quantities,

@@ -109,16 +109,18 @@ class GatewayProcess:
 
     def settle(self, admitted: Admitted, price_nano: int, tokens: int) -> None:
         """Settle without waiting: commands keep their order, so whatever this process asks next sees it."""
-        self._in_background(self.engine.settle(admitted, price_nano, tokens))
+        self.in_background(self.engine.settle(admitted, price_nano, tokens))
 
     def release(self, admitted: Admitted) -> None:
         """Give back what a call that was not made holds, without waiting."""
-        self._in_background(self.engine.release(admitted))
+        self.in_background(self.engine.release(admitted))
 
-    def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+    def in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start work that outlives whoever asked for it; `stop` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def spent(self, tenant: TenantRef) -> "_SpentReader":
         """Reads what budgets have spent, from the tenant's ledger."""

@@ -18,8 +18,8 @@ from apps.ai_usage.ledger.records import (
     Record,
     batch_parameters,
     insert_statement,
-    kept_parameters,
     keep_statement,
+    kept_parameters,
 )
 from apps.ai_usage.ledger.spool import Spool
 from apps.errors import DomainError
