@@ -15,7 +15,8 @@ import psutil
 import pytest
 import requests
 
-pytestmark = pytest.mark.journey
+# One running system for all of them, so one worker.
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("newcomer")]
 
 
 def wait_until(true, seconds=40):
@@ -29,7 +30,7 @@ def test_the_screen_names_the_way_in_and_its_curl_works(newcomer):
     screen = newcomer.screen
     for url in (newcomer.run["urls"]["operator"], newcomer.tenant("acme")["url"]):
         assert url in screen
-    command = re.search(r"curl http.*?'\n?(?:.*\\\n)*.*-d '.*'", screen)
+    command = re.search(r"curl (?:.*\\\n)+.*'", screen)
     assert command, screen
     if shutil.which("curl"):
         said = subprocess.run(["sh", "-c", command[0]], capture_output=True, text=True, timeout=60)
