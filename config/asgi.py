@@ -6,9 +6,12 @@ from config import env
 
 env.use_defaults_for_servers()
 
+from django.conf import settings  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402  (needs the settings chosen above)
 
-django = get_asgi_application()
+from config.bodies import BoundedBodies  # noqa: E402
+
+django = BoundedBodies(get_asgi_application(), most=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 from apps.ai_usage import gateway  # noqa: E402
 
