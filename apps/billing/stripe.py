@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 import stripe
 from django.conf import settings
+from django.db import transaction
+from djstripe.models import Event
 
 from apps.errors import DomainError
 
@@ -179,6 +181,22 @@ def verify_webhook(body: bytes, signature: str, secrets: Sequence[str]) -> Webho
             continue
         return _event(body)
     raise BadSignature
+
+
+def mirror(payload: Mapping[str, Any]) -> str:
+    """Let dj-stripe bring its copy of an event's object up to date; what kept it from it, or nothing.
+
+    The copy is for looking at. Nothing of ours is decided by it, so its troubles stop nothing.
+    """
+    try:
+        with transaction.atomic():
+            Event.process(payload)
+    except stripe.StripeError as error:
+        return f"not mirrored: {type(error).__name__}"
+    except Exception as error:
+        log.warning("event %s not mirrored", payload.get("id"), exc_info=True)
+        return f"not mirrored: {type(error).__name__}"
+    return ""
 
 
 def _noted(thing: Any, name: str) -> str | None:

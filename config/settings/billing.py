@@ -20,8 +20,13 @@ SELLER = {
 # How `env:NAME` in a catalogue becomes a value; apps read no environment.
 CATALOGUE_ENVIRONMENT = env.by_name
 
-STRIPE_LIVE_MODE = False
+STRIPE_LIVE_MODE = (STRIPE_SECRET_KEY or "").startswith(("sk_live_", "rk_live_"))
 STRIPE_TEST_SECRET_KEY = STRIPE_SECRET_KEY or "sk_test_000000000000000000000000"
+STRIPE_LIVE_SECRET_KEY = STRIPE_SECRET_KEY if STRIPE_LIVE_MODE else None
+if STRIPE_API_BASE:
+    # dj-stripe fetches what it mirrors from the same double, and would warn of that at each command.
+    STRIPE_API_HOST = STRIPE_API_BASE
+    SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 DJSTRIPE_SUBSCRIBER_MODEL = "tenancy.Tenant"
 DJSTRIPE_SUBSCRIBER_MODEL_REQUEST_CALLBACK = "apps.billing.stripe.subscriber_of_request"

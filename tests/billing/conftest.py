@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import stripe
 
 from apps.billing import services
 from apps.tenancy.types import TenantRef
@@ -40,8 +41,9 @@ def double_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def double(double_url: str, settings: Any) -> DoubleControl:
-    """Stripe, empty, with the product pointed at it."""
+def double(double_url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> DoubleControl:
+    """Stripe, empty, with the product pointed at it, and dj-stripe too, which reads the library's own setting."""
+    monkeypatch.setattr(stripe, "api_base", double_url)
     settings.STRIPE_API_BASE = double_url
     settings.STRIPE_SECRET_KEY = "sk_test_123456789012345678901234"
     settings.STRIPE_WEBHOOK_SECRETS = ["whsec_new", "whsec_old"]

@@ -203,6 +203,8 @@ def apply_stripe_event(event_id: str, *, now: datetime) -> None:
         if sent is not None:
             note = _follow(tenants.tenant_by_id(sent.tenant_id), sent.subject_id, row.object_id, now)
             outcome = InboxState.IGNORED if note else InboxState.APPLIED
+    if stripe.is_configured():
+        note = "; ".join(filter(None, (note, stripe.mirror(row.payload))))
     StripeInbox.objects.filter(pk=row.pk).update(state=outcome, note=note[:300], applied_at=now)
 
 

@@ -71,8 +71,11 @@ def move_to(tenant: TenantRef, bought: PlanInfo, *, actor: Actor, now: datetime)
             },
         )
         publish_entitlements(tenant, actor=actor, now=now)
-        ensure_periods(tenant, until=now)
-        refresh_drafts(tenant, now=now)
+        before, after = current.plan.terms, bought.terms
+        if (before.name, before.price_per_month) != (after.name, after.price_per_month):
+            # Other limits at the same fee leave the invoice as it is; a plan has a thousand subscribers.
+            ensure_periods(tenant, until=now)
+            refresh_drafts(tenant, now=now)
     return True
 
 
