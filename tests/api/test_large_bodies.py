@@ -47,7 +47,7 @@ async def test_what_is_within_the_bound_is_passed_on(pieces: list[bytes]) -> Non
     assert await answer(pieces) == (200, str(len(b"".join(pieces))).encode())
 
 
-@pytest.mark.parametrize("pieces", [[b"x" * 101], [b"x" * 60, b"x" * 60, b"x" * 10**6], [b"x"] * 101])
+@pytest.mark.parametrize("pieces", [[b"x" * 101], [b"x" * 60, b"x" * 60, b"x" * 10**6, b"x"], [b"x"] * 101])
 async def test_what_is_sent_beyond_it_is_a_413(pieces: list[bytes]) -> None:
     status, body = await answer(pieces)
 
@@ -55,8 +55,12 @@ async def test_what_is_sent_beyond_it_is_a_413(pieces: list[bytes]) -> None:
     assert json.loads(body)["code"] == "too_large"
 
 
-async def test_what_is_declared_beyond_it_is_refused_before_a_byte_is_read() -> None:
-    assert (await answer([], declared=b"101"))[0] == 413
+async def test_what_is_declared_beyond_it_is_refused_when_it_was_sent() -> None:
+    assert (await answer([b"x" * 101], declared=b"101"))[0] == 413
+    assert (await answer([b"x" * 60, b"x" * 60], declared=b"120"))[0] == 413
+
+
+async def test_what_is_declared_far_beyond_it_is_refused_before_a_byte_is_read() -> None:
     assert await answer([], declared=b"9" * 30, path="/keys/create/") == (
         413, b"The body is larger than 100 bytes.",
     )  # fmt: skip
