@@ -132,7 +132,7 @@ class Leases:
             keep,
             admitted.admitted_at_ms,
         ]
-        words += [limits.owner, limits.key, len(admitted.compiled.budgets)]
+        words += [limits.subjects, len(admitted.compiled.budgets)]
         for window in admitted.compiled.budgets:
             words += [window.counter, admitted.hold_on(window), window.end_ms]
         reply = await self._valkey.run(lua.REGISTER, (limits.prefix, generation_key), (*words, *limits.slots))

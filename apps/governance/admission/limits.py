@@ -8,7 +8,8 @@ from uuid import UUID
 from apps.governance.admission.resp import pack_inner
 from apps.governance.admission.types import BudgetWindow, Kind, Level, Limit
 
-_SUBJECTS = {Level.TENANT: "t", Level.OWNER: "o", Level.KEY: "k"}
+# A parent is a key like others: what its children use counts with what it uses itself.
+_SUBJECTS = {Level.TENANT: "t", Level.OWNER: "o", Level.PARENT: "k", Level.KEY: "k"}
 _FOREVER = 2**53 - 1
 _DAY_MS = 86_400_000
 _SOFT, _ESTIMATE = 1, 2
@@ -44,33 +45,43 @@ class LimitSet:
     """Every limit that applies to the calls of one key, tenant's first. Build it once per snapshot and keep
     it.
 
-    `owner` and `key` identify the caller also when no limit is on them.
+    `owner`, `parent` (of a child key) and `key` identify the caller also when no limit is on them.
     """
 
     __slots__ = (
         "_compiled",
-        "_rows",
         "has_budgets",
         "has_hard_budgets",
         "key",
         "limits",
         "owner",
+        "parent",
         "prefix",
         "slots",
+        "subjects",
         "tenant",
     )
 
-    def __init__(self, tenant_id: UUID, limits: Iterable[Limit], *, owner: str = "", key: str = "") -> None:
+    def __init__(
+        self, tenant_id: UUID, limits: Iterable[Limit], *, owner: str = "", parent: str = "", key: str = ""
+    ) -> None:
         self.tenant = tenant_id.hex
         self.prefix = prefix_of(tenant_id)
         self.owner = owner
+        self.parent = parent
         self.key = key
+        whose = {Level.TENANT: "", Level.OWNER: owner, Level.PARENT: parent, Level.KEY: key}
+        # As one word for Valkey, which notes with each lease whom it counts for.
+        self.subjects = " ".join(
+            f"{_SUBJECTS[level]}:{subject}" if subject else _SUBJECTS[level]
+            for level, subject in whose.items()
+            if subject or level is Level.TENANT
+        )
         self.limits: tuple[Limit, ...] = tuple(sorted(limits, key=lambda limit: limit.level))
         for limit in self.limits:
-            whose = {Level.TENANT: "", Level.OWNER: owner, Level.KEY: key}[limit.level]
-            if limit.subject != whose:
+            if limit.subject != whose[limit.level]:
                 raise ValueError(
-                    f"{limit.name} is on {limit.subject!r}, but these are the limits of {whose!r}."
+                    f"{limit.name} is on {limit.subject!r}, but these are the limits of {whose[limit.level]!r}."
                 )
         names = {limit.name for limit in self.limits}
         if len(names) != len(self.limits):
@@ -110,7 +121,7 @@ class LimitSet:
         layout = f">{'d' * len(numbers)}"
         kinds = bytes(limit.kind for limit in self.limits)
         packed = struct.pack(layout, *numbers)
-        words = (self.owner, self.key, kinds, bytes(flags), layout, packed, *names)
+        words = (self.subjects, kinds, bytes(flags), layout, packed, *names)
         budgets = tuple(windows.values())
         counters = tuple(window.counter for window in budgets)
         return CompiledLimits(

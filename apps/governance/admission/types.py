@@ -19,7 +19,8 @@ class Level(IntEnum):
 
     TENANT = 1
     OWNER = 2
-    KEY = 3
+    PARENT = 3  # the key of which this one is a child
+    KEY = 4
 
 
 class Kind(IntEnum):
@@ -71,7 +72,7 @@ TOTAL = Window("total")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit on a tenant, an owner (member or service account) or a key.
+    """One limit on a tenant, an owner (member or service account), a parent key or a key.
 
     `name` is stable and says the level first: `tenant.requests_per_minute`, `key.spend_per_day`. `limit`
     counts requests, tokens, calls at once or nano-units of money. `period_ms` belongs to rates, `window` to

@@ -29,6 +29,7 @@ _TRANSIENT = (
 
 _FIRST_BACKOFF_S = 0.02
 _LONGEST_BACKOFF_S = 0.5
+_SECOND_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,7 @@ class _Wire(asyncio.Protocol):
         # and one timer per connection is enough: a timer per command would cost more than the command.
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._watchdog: asyncio.TimerHandle | None = None
+        self._overdue: asyncio.Future[Any] | None = None
         self.is_open = False
         self.server_id = ""
 
@@ -288,11 +290,17 @@ class _Wire(asyncio.Protocol):
         self._watchdog = None
         if not self._waiting:
             return
-        deadline = self._waiting[0][1] + self._timeout
-        if deadline <= self._loop.time():
-            self.drop(f"Valkey did not answer within {self._timeout:g} s.")
-        else:
+        oldest, asked_at = self._waiting[0]
+        deadline = asked_at + self._timeout
+        if deadline > self._loop.time():
             self._watchdog = self._loop.call_at(deadline, self._check)
+        elif oldest is not self._overdue:
+            # Perhaps it was this process that stood still, and the answer is there to be read: look again after
+            # the event loop had its turn.
+            self._overdue = oldest
+            self._watchdog = self._loop.call_later(_SECOND_LOOK_S, self._check)
+        else:
+            self.drop(f"Valkey did not answer within {self._timeout:g} s.")
 
 
 def _run_id(info: bytes) -> str:

@@ -35,7 +35,12 @@ async def call(
     engine: AdmissionEngine, tenant: Tenant, limits: LimitSet, lease_ms: int, rng: random.Random
 ) -> bool:
     answer = await tenant.ask(
-        engine, limits, call_id=uuid.uuid4().hex, input_nano=rng.randint(1, 100), lease_ms=lease_ms
+        engine,
+        limits,
+        call_id=uuid.uuid4().hex,
+        input_nano=rng.randint(1, 100),
+        lease_ms=lease_ms,
+        keep_alive_ms=60_000,
     )
     if not isinstance(answer, Admitted):
         await asyncio.sleep(0.002)
@@ -44,6 +49,7 @@ async def call(
     if rng.random() < 0.1:
         await engine.release(answer)
         return True
+    await engine.ensure_lease(answer, lease_ms // 4)
     tenant.commit(answer, rng.randint(0, answer.hold_nano))
     await asyncio.sleep(rng.random() * 0.005)
     await engine.settle(answer, tenant.ledger.amounts(tenant.id.hex, [answer.call_id])[answer.call_id])

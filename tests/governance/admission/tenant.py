@@ -34,8 +34,8 @@ class Tenant:
         self.before_read: Callable[[], Awaitable[object]] = _nothing
         self.after_read: Callable[[], Awaitable[object]] = _nothing
 
-    def limits(self, *limits: Limit, owner: str = "", key: str = "") -> LimitSet:
-        return LimitSet(self.id, limits, owner=owner, key=key)
+    def limits(self, *limits: Limit, owner: str = "", parent: str = "", key: str = "") -> LimitSet:
+        return LimitSet(self.id, limits, owner=owner, parent=parent, key=key)
 
     async def spent(self, budgets: Sequence[BudgetWindow], open_calls: Sequence[str]) -> Spent:
         await self.before_read()
@@ -73,7 +73,8 @@ class Tenant:
         """Write the usage event of a call to the ledger."""
         limits = admitted.ask.limits
         at = admitted.admitted_at_ms
-        self.ledger.commit(self.id.hex, admitted.call_id, amount, at, limits.owner, limits.key)
+        whose = {"owner": limits.owner, "parent": limits.parent, "key": limits.key}
+        self.ledger.commit(self.id.hex, admitted.call_id, amount, at, **whose)
 
     async def finish(
         self, engine: AdmissionEngine, admitted: Admitted, amount: int, tokens: int | None = None

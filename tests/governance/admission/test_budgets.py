@@ -79,6 +79,32 @@ async def test_a_refusal_by_one_level_holds_nothing_on_any(engine: AdmissionEngi
     assert (await tenant.admitted(engine, limits, input_nano=100)).requests.remaining == 8
 
 
+async def test_children_of_a_key_spend_from_its_budget_with_it(
+    engine: AdmissionEngine, tenant: Tenant
+) -> None:
+    own = tenant.limits(budget("key.spend_per_day", 1_000, DAY, subject="p"), key="p")
+    of_children = [
+        tenant.limits(
+            budget("parent.spend_per_day", 1_000, DAY, subject="p"),
+            budget("key.spend_per_day", 400, DAY, subject=child),
+            parent="p",
+            key=child,
+        )
+        for child in ("c1", "c2")
+    ]
+    calls = [await tenant.admitted(engine, limits, input_nano=400) for limits in of_children]
+
+    refused = await tenant.refused(engine, own, input_nano=201)
+    await tenant.admitted(engine, own, input_nano=200)
+    by_parent = await tenant.refused(engine, of_children[0], input_nano=1)
+    await engine.release(calls[1])
+    by_itself = await tenant.refused(engine, of_children[0], input_nano=1)
+
+    assert (refused.limit.name, refused.remaining) == ("key.spend_per_day", 200)
+    assert (by_parent.limit.name, by_parent.remaining) == ("parent.spend_per_day", 0)
+    assert (by_itself.limit.name, by_itself.remaining) == ("key.spend_per_day", 0)
+
+
 async def test_a_refusal_names_what_remains_and_when_the_window_ends(
     engine: AdmissionEngine, tenant: Tenant
 ) -> None:

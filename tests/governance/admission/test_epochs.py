@@ -1,5 +1,6 @@
 """What admission was told to go by: a change holds on the next ask of every process."""
 
+import asyncio
 from collections.abc import Callable
 
 from apps.governance.admission.ask import Admitted, Ask
@@ -120,3 +121,20 @@ async def test_an_epoch_never_comes_back_even_when_valkey_lost_everything(
     epochs.append((await once(engine, tenant, epochs[-1], "b")).epoch)
 
     assert epochs == sorted(set(epochs))
+
+
+async def test_no_epoch_survives_a_restart_since_changes_could_not_be_announced_meanwhile(
+    durable_server: Server, make_engine: MakeEngine, make_tenant: Callable[..., Tenant]
+) -> None:
+    engine = await make_engine(durable_server)
+    tenant = make_tenant(durable_server)
+    before = (await once(engine, tenant, 0, "a")).epoch
+    durable_server.kill()
+    durable_server.start()
+    await asyncio.sleep(0.6)
+
+    after = await once(engine, tenant, before, "b")
+
+    assert isinstance(after, Stale)
+    assert after.epoch > before
+    assert isinstance(await once(engine, tenant, after.epoch, "c"), Admitted)

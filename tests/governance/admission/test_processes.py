@@ -76,7 +76,7 @@ async def test_processes_that_race_for_one_budget_spend_no_more_than_it_and_leav
     engine = await make_engine(own_server)
     limits = limits_of(file_tenant.id, 2_000)
     windows = (await file_tenant.admitted(engine, limits, lease_ms=100)).compiled.budgets
-    clients = [start_client(amount=2_000, seed=seed, asks=30) for seed in range(3)]
+    clients = [start_client(amount=2_000, seed=seed, asks=30, lease_ms=30_000) for seed in range(3)]
 
     watching = asyncio.create_task(watch(file_tenant, windows, 2.5))
     results = [await asyncio.to_thread(client.communicate) for client in clients]

@@ -29,7 +29,7 @@ def monthly(tenant: Tenant, amount: int = 1_000) -> LimitSet:
 
 
 def commit_old(tenant: Tenant, amount: int, at: int, key: str = "") -> None:
-    tenant.ledger.commit(tenant.id.hex, f"old-{amount}", amount, at, "", key)
+    tenant.ledger.commit(tenant.id.hex, f"old-{amount}", amount, at, key=key)
 
 
 async def test_a_new_counter_starts_from_what_the_ledger_has_in_its_window(

@@ -125,6 +125,18 @@ async def test_a_server_that_does_not_answer_in_time_costs_the_connection_and_no
     await valkey.close()
 
 
+async def test_a_process_that_stood_still_does_not_blame_valkey(shared_server: Server) -> None:
+    valkey = Valkey(shared_server.url, call_timeout=0.1)
+    await valkey.execute("PING")
+    answer = asyncio.create_task(valkey.execute("ECHO", "waiting to be read"))
+    await asyncio.sleep(0)
+
+    time.sleep(0.3)
+
+    assert await answer == b"waiting to be read"
+    await valkey.close()
+
+
 async def test_a_host_that_swallows_connections_is_given_up_in_time() -> None:
     async with impostor(b"") as url:
         valkey = Valkey(url, connect_timeout=0.1)

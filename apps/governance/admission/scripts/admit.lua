@@ -5,18 +5,17 @@ local OK, REFUSED, STALE, UNSEEDED, LOST, WINDOW, DUPLICATE = 1, 2, 3, 4, 5, 6, 
 local REQUESTS, TOKENS, SLOTS, BUDGET = 1, 2, 3, 4
 local SOFT, ESTIMATE, SOFT_ESTIMATE = 1, 2, 3
 local NEVER = 2 ^ 53
-local NAME = 13  -- where the names of the limits begin, less one
+local NAME = 12  -- where the names of the limits begin, less one
 local ORPHANS = 64
 
 local now = clock(ARGV[1])
 local expected_epoch, expected_generation, lease, record_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local recovery_ms, accept_dirty, lease_ms, tokens, input, asked, price, least, estimate =
   struct.unpack('>ddddddddd', ARGV[7])
-local owner, api_key = ARGV[8], ARGV[9]
-local kinds, flags = {string.byte(ARGV[10], 1, -1)}, {string.byte(ARGV[11], 1, -1)}
+local kinds, flags = {string.byte(ARGV[9], 1, -1)}, {string.byte(ARGV[10], 1, -1)}
 -- Whether there are budgets, when their windows begin and end, then of each limit: the limit, its period or the end of
 -- its window, and since when it has been in force.
-local numbers = {struct.unpack(ARGV[12], ARGV[13])}
+local numbers = {struct.unpack(ARGV[11], ARGV[12])}
 local budgets_asked, count = numbers[1] == 1, #kinds
 
 -- Everything that is a string comes with one command: the generation, the epoch, and the fills of the rates.
@@ -37,7 +36,8 @@ end
 local values = call('MGET', unpack(strings))
 
 local generation = renewed(values[1], KEYS[2], now, ARGV[6])
-local generation_since = tonumber(string.match(generation, '^%d+'))
+local generation_since, renewed_at = string.match(generation, '^(%d+)-(%d+)')
+generation_since = tonumber(generation_since)
 local recovery_left = budgets_asked and generation_since + recovery_ms - now or 0
 if recovery_left > 2 * recovery_ms then recovery_left = 0 end  -- the clock was put back since
 if generation ~= expected_generation or recovery_left > 0 then
@@ -45,7 +45,8 @@ if generation ~= expected_generation or recovery_left > 0 then
 end
 
 local epoch, dirty = values[2], values[3] and tonumber(values[3]) > now
-if not epoch then
+if not epoch or tonumber(epoch) < tonumber(renewed_at) then
+  -- None, or one from before Valkey was away: what changed meanwhile could not be announced.
   epoch = format('%.0f', microseconds())
   call('SET', prefix .. ':epoch', epoch, 'PX', 40 * DAY)
 end
@@ -187,7 +188,7 @@ for n = 1, count do
       name, tokens, numbers[n * 3 + 1], numbers[n * 3 + 2]
   end
 end
-local record = cmsgpack.pack({now, owner, api_key, budgets, slots, buckets})
+local record = cmsgpack.pack({now, ARGV[8], budgets, slots, buckets})
 if not call('SET', prefix .. ':l:' .. lease, record, 'NX', 'PX', record_ms) then return {DUPLICATE, now} end
 
 -- Keys that every admission touches get their life renewed now and then, not each time.

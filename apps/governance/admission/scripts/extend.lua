@@ -7,12 +7,12 @@ if not is_live(record) then return 0 end
 
 local expiry = now + ARGV[3]
 local holds = cmsgpack.unpack(record)
-if #holds[4] > 0 then
+if #holds[3] > 0 then
   call('ZADD', prefix .. ':leases', expiry, lease)
 else
   call('PEXPIRE', key, ARGV[3] + 60000)
 end
-for _, slot in ipairs(holds[5]) do
+for _, slot in ipairs(holds[4]) do
   call('ZADD', prefix .. ':c:' .. slot, expiry, lease)
   call('PEXPIRE', prefix .. ':c:' .. slot, 40 * DAY)
 end

@@ -38,7 +38,7 @@ for lease, amount in pairs(committed) do
   local record = call('GET', key)
   if is_live(record) then
     local holds = cmsgpack.unpack(record)
-    local budgets, changed = holds[4], false
+    local budgets, changed = holds[3], false
     for i = 1, #budgets, 3 do
       local counter, hold, before = seeded[budgets[i]], budgets[i + 1], budgets[i + 2]
       if counter and before ~= amount then

@@ -21,7 +21,7 @@ if not is_live(record) then
   return {UNKNOWN}
 end
 
-local admitted, owner, api_key, budgets, slots, buckets = unpack(cmsgpack.unpack(record))
+local admitted, subjects, budgets, slots, buckets = unpack(cmsgpack.unpack(record))
 local answer = {SETTLED}
 for i = 1, #budgets, 3 do
   local hold, counted = budgets[i + 1], budgets[i + 2]
@@ -65,7 +65,7 @@ end
 if amount > 0 then
   -- Budgets seeded since this lease was admitted that it doesn't hold: set up while it was under way. The ledger
   -- counts it in them, their counters do not.
-  for _, subject in ipairs({'t', 'o:' .. owner, 'k:' .. api_key}) do
+  for subject in string.gmatch(subjects, '%S+') do
     local seeded = call('ZRANGEBYSCORE', prefix .. ':new:' .. subject, admitted, '+inf')
     for _, entry in ipairs(seeded) do
       local start, budget = string.match(entry, '^(%d+) (.*)$')
