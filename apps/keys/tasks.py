@@ -1,6 +1,5 @@
 """What workers do for keys. Each runs inside a ticket with its tenant in force, and may run twice."""
 
-from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
@@ -8,14 +7,7 @@ from django.utils import timezone
 
 from apps.jobs.services import enqueue
 from apps.keys import services, telling
-from apps.keys.types import KeyUse
 from apps.tenancy.selectors import all_tenants
-
-
-@shared_task(name="keys.record_use")
-def record_use(*, key_id: str, at: str) -> None:
-    """Write down that a key was used."""
-    services.record_use([KeyUse(key_id=UUID(key_id), at=datetime.fromisoformat(at))])
 
 
 @shared_task(name="keys.tell_of_leak")
