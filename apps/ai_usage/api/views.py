@@ -10,6 +10,7 @@ from apps.ai_usage.api.queries import CallQuery, UsageQuery, asked_calls, asked_
 from apps.ai_usage.api.serializers import CallDetailSerializer, CallSerializer, UsageSerializer, usage_answer
 from apps.ai_usage.insight.calls import call_detail, calls, parse_position, position_of
 from apps.ai_usage.insight.naming import names_in
+from apps.ai_usage.insight.snapshot import one_moment
 from apps.ai_usage.insight.types import CallRecord
 from apps.ai_usage.insight.usage import usage
 from apps.keys.rest import ApiRequest, CursorPage, TenantAPIView, describes, page_of
@@ -25,7 +26,8 @@ class UsageView(TenantAPIView):
         """What was consumed in a period and what it comes to, exactly, up to the last call that ended."""
         query = query_of(UsageQuery, request)
         period = asked_period(query, timezone.now())
-        report = usage(period, group_by=query["group_by"], only=asked_usage(query))
+        with one_moment():
+            report = usage(period, group_by=query["group_by"], only=asked_usage(query))
         return Response(UsageSerializer(usage_answer(report, names_in(report))).data)
 
 

@@ -15,7 +15,11 @@ def one_moment() -> Iterator[None]:
     if connection.in_atomic_block:
         yield
         return
+    with connection.cursor():
+        pass  # whatever the connection has to be told about the tenant comes before the transaction
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # Sums over many hours are made in memory; with PostgreSQL's usual 4 MB they would be sorted on disk.
+            cursor.execute("SET LOCAL work_mem = '32MB'")
         yield

@@ -6,7 +6,7 @@ statement and so at one moment: an event is in exactly one of the two.
 
 # ruff: noqa: S608  (what is put into the SQL are the names of our own tables and columns)
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection, models
@@ -27,7 +27,8 @@ _COLUMNS = {
     Grouping.OWNER: "owner_id",
     Grouping.CLASS: "quantity_class",
     Grouping.HOUR: "hour",
-    Grouping.DAY: "date_trunc('day', hour, 'UTC')",
+    # A day in UTC has 24 hours; date_trunc would look up the zone for each row.
+    Grouping.DAY: "date_bin('1 day', hour, '2000-01-01T00:00:00Z')",
     Grouping.MONTH: "date_trunc('month', hour, 'UTC')",
 }
 
@@ -78,21 +79,13 @@ def _read(
 ) -> list[tuple[Any, ...]]:
     columns = {each: f"g{place}" for place, each in enumerate(group_by)}
     names = list(columns.values())
-    grouped = ", ".join(f"{_COLUMNS[each]} AS {name}" for each, name in columns.items())
     ranked = [name for each, name in columns.items() if not each.is_time]
-    places = ", ".join(str(place) for place in range(1, len(names) + 3))
-    statement = f"""
-WITH line AS MATERIALIZED ({_lines(only)}),
-summed AS (
-  SELECT {grouped + ", " if grouped else ""}currency, quantity_class,
-         sum(quantity) AS quantity, sum(price) AS price, sum(calls) AS calls
-    FROM line GROUP BY {places})
-"""
+    statement = f"WITH summed AS ({_sums(columns, only)})"
     if most_groups is None or not ranked:
         shown = ", ".join([*names, "false"])
-        statement += (
-            f"SELECT {shown}, currency, quantity_class, quantity::bigint, price, calls::bigint FROM summed"
-        )
+        statement += f"""
+SELECT {shown}, currency, quantity_class, sum(quantity)::bigint, sum(price), sum(calls)::bigint
+  FROM summed GROUP BY {_first(len(names) + 3)}"""
     else:
         whole = ", ".join(ranked)
         matches = " AND ".join(f"s.{name} IS NOT DISTINCT FROM r.{name}" for name in ranked)
@@ -100,13 +93,12 @@ summed AS (
             f"CASE WHEN r.place <= %(most)s THEN s.{name} END" if name in ranked else f"s.{name}"
             for name in names
         )
-        places = ", ".join(str(place) for place in range(1, len(names) + 4))
         statement += f""", ranked AS (
   SELECT {whole}, row_number() OVER (ORDER BY sum(price) DESC, sum(quantity) DESC, {whole}) AS place
     FROM summed GROUP BY {whole})
 SELECT {shown}, r.place > %(most)s, currency, quantity_class,
        sum(quantity)::bigint, sum(price), sum(calls)::bigint
-  FROM summed s JOIN ranked r ON {matches} GROUP BY {places}"""
+  FROM summed s JOIN ranked r ON {matches} GROUP BY {_first(len(names) + 3)}"""
     parameters = {
         "starts": period.starts_at,
         "ends": period.ends_at,
@@ -125,7 +117,11 @@ SELECT {shown}, r.place > %(most)s, currency, quantity_class,
     return found
 
 
-def _lines(only: UsageFilter) -> str:
+def _sums(columns: Mapping[Grouping, str], only: UsageFilter) -> str:
+    """Sums of the hours and sums of the events, one below the other: each is small, whatever it was made of."""
+    grouped = "".join(f"{_COLUMNS[each]} AS {name}, " for each, name in columns.items())
+    sums = "sum(quantity) AS quantity, sum(price) AS price, sum(calls) AS calls"
+    places = _first(len(columns) + 2)
     wanted = ""
     if only.model:
         wanted += " AND u.model = %(model)s"
@@ -136,16 +132,24 @@ def _lines(only: UsageFilter) -> str:
     if only.owner_id:
         wanted += " AND u.owner_id = %(owner)s"
     return f"""
-  SELECT hour, key_id, owner_id, model, quantity_class, currency, quantity, price, events AS calls
-    FROM {_table(UsageHourly)} u WHERE hour >= %(starts)s AND hour < %(ends)s{wanted}
-  UNION ALL
-  SELECT date_trunc('hour', u.occurred_at, 'UTC'), u.key_id, u.owner_id, u.model, l."class", u.currency,
-         l.quantity, l.price, (l.place = 1 AND u.kind = 'usage' AND NOT starts_with(u.anomaly, 'lost:'))::int
-    FROM {_table(UsagePending)} p JOIN {_table(UsageEvent)} u ON u.id = p.event_id
-   CROSS JOIN LATERAL
-         ROWS FROM (jsonb_to_recordset(u.lines) AS ("class" text, quantity bigint, price numeric))
-         WITH ORDINALITY AS l("class", quantity, price, place)
-   WHERE u.occurred_at >= %(starts)s AND u.occurred_at < %(ends)s{wanted}"""
+SELECT {grouped}currency, quantity_class, {sums.replace("calls)", "events)")}
+  FROM {_table(UsageHourly)} u WHERE hour >= %(starts)s AND hour < %(ends)s{wanted} GROUP BY {places}
+UNION ALL
+SELECT {grouped}currency, quantity_class, {sums}
+  FROM (SELECT date_trunc('hour', u.occurred_at, 'UTC') AS hour, u.key_id, u.owner_id, u.model,
+               l.quantity_class, u.currency, l.quantity, l.price,
+               (l.place = 1 AND u.kind = 'usage' AND NOT starts_with(u.anomaly, 'lost:'))::int AS calls
+          FROM {_table(UsagePending)} p JOIN {_table(UsageEvent)} u ON u.id = p.event_id
+         CROSS JOIN LATERAL
+               ROWS FROM (jsonb_to_recordset(u.lines) AS ("class" text, quantity bigint, price numeric))
+               WITH ORDINALITY AS l(quantity_class, quantity, price, place)
+         WHERE u.occurred_at >= %(starts)s AND u.occurred_at < %(ends)s{wanted}) AS line
+ GROUP BY {places}"""
+
+
+def _first(count: int) -> str:
+    """The first columns of a SELECT, for its GROUP BY."""
+    return ", ".join(map(str, range(1, count + 1)))
 
 
 def _table(model: type[models.Model]) -> str:

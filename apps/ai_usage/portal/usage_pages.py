@@ -110,7 +110,8 @@ def usage_csv(request: "PortalRequest") -> HttpResponse:
     asked = _Asked(request, timezone.now())
     bucket = asked.choice.bucket
     grouping = [bucket, asked.by]
-    report = usage(asked.choice.period, group_by=grouping, only=asked.only)
+    with one_moment():
+        report = usage(asked.choice.period, group_by=grouping, only=asked.only)
     names = names_in(report)
     classes = [str(each) for each in (*DISJOINT_CLASSES, QuantityClass.REASONING)]
     period = asked.choice.period
