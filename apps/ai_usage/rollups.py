@@ -170,8 +170,9 @@ def _derive_days(cursor: CursorWrapper, days: set[date]) -> None:
     cursor.execute(f"DELETE FROM {daily} WHERE tenant_id = %(tenant)s AND day = ANY(%(days)s)", parameters)
     cursor.execute(
         f"""
-        INSERT INTO {daily} (tenant_id, day, model, currency, input_tokens, output_tokens, cost, price)
-        SELECT %(tenant)s, (hour AT TIME ZONE 'UTC')::date AS day, model, currency,
+        INSERT INTO {daily} (tenant_id, day, model, currency, calls, input_tokens, output_tokens,
+                             cost, price)
+        SELECT %(tenant)s, (hour AT TIME ZONE 'UTC')::date AS day, model, currency, sum(events),
                coalesce(sum(quantity) FILTER (WHERE quantity_class = ANY(%(input)s)), 0),
                coalesce(sum(quantity) FILTER (WHERE quantity_class = ANY(%(output)s)), 0),
                sum(cost), sum(price)

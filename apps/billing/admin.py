@@ -1,6 +1,6 @@
 """Plans, subscriptions and the books in the operator admin. The books are read here; services write them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from apps.billing.models import (
     StripeOutbox,
     Subscription,
 )
-from apps.billing.operator.forms import CreditForm, OverrideForm, PlanChoiceForm, TermsForm
+from apps.billing.operator.forms import CreditForm, DeletionForm, OverrideForm, PlanChoiceForm, TermsForm
 from apps.billing.scopes import inside
 from apps.billing.types import InvoiceState, Override, PlanTerms
 from apps.operator_site.forms import ReasonForm
@@ -302,6 +302,17 @@ def _override(request: Any, tenant: Any, said: dict[str, Any]) -> str:
     return f"{said['name']} of {tenant} is {said['value']} from its next request on."
 
 
+def _delete(request: Any, tenant: Any, said: dict[str, Any]) -> str:
+    services.delete_tenant(
+        tenant.as_ref(),
+        reason=said["reason"],
+        grace=timedelta(days=said["grace_days"]),
+        actor=request.actor,
+        now=timezone.now(),
+    )
+    return f"{tenant.slug} is no longer served; its data is erased in {said['grace_days']} days."
+
+
 def _plans_of(keys: Any) -> dict[UUID, str]:
     return selectors.tenants_by_plan()
 
@@ -318,5 +329,15 @@ site.hang(
         RowAction("plan", "Change plan", _change_plan, form=PlanChoiceForm, applies=_is_served),
         RowAction("credit", "Give credit", _change_credit, form=CreditForm, applies=_is_served),
         RowAction("exception", "Exception from the plan", _override, form=OverrideForm, applies=_is_served),
+        RowAction(
+            name="delete",
+            label="Delete",
+            run=_delete,
+            form=DeletionForm,
+            explanation="Stops serving the tenant at once and writes its last invoice. Its schema, with people, "
+            "keys and usage, is erased when the days have passed; statements and invoices stay in the books.",
+            applies=_is_served,
+            is_dangerous=True,
+        ),
     ],
 )

@@ -1,18 +1,15 @@
-"""Suspending and deleting tenants, and both audit logs, in the operator admin."""
+"""Suspending tenants, and both audit logs, in the operator admin. Deleting is billing's: it writes a last invoice."""
 
-from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from apps.governance import services
 from apps.governance.audit import record_operator_audit
 from apps.governance.models import OperatorAuditEntry
 from apps.governance.selectors import audit_log, entitlements
-from apps.operator_site.forms import ConfirmedReasonForm, ReasonForm
+from apps.operator_site.forms import ReasonForm
 from apps.operator_site.pages import OperatorPage
 from apps.operator_site.site import site
 from apps.operator_site.types import RowAction, RowPage
@@ -32,24 +29,6 @@ def _suspend(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
 def _resume(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
     services.resume_tenant(tenant.as_ref(), reason=answers["reason"], actor=request.actor)
     return f"{tenant.slug} is served again from its next request on."
-
-
-def _delete(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
-    grace = timedelta(days=answers["grace_days"])
-    services.delete_tenant(tenant.as_ref(), reason=answers["reason"], grace=grace, actor=request.actor)
-    return f"{tenant.slug} is no longer served; its data is erased in {answers['grace_days']} days."
-
-
-class DeletionForm(ConfirmedReasonForm):
-    """Why, how long it can still be stopped, and the slug typed out."""
-
-    grace_days = forms.IntegerField(
-        label="Days until the data is erased",
-        min_value=0,
-        max_value=365,
-        initial=30,
-        widget=UnfoldAdminIntegerFieldWidget(),
-    )
 
 
 def _audit(request: HttpRequest, tenant: Any) -> dict[str, Any]:
@@ -93,16 +72,6 @@ site.hang(
             run=_resume,
             form=ReasonForm,
             applies=lambda tenant: tenant.state == TenantState.SUSPENDED,
-        ),
-        RowAction(
-            name="delete",
-            label="Delete",
-            run=_delete,
-            form=DeletionForm,
-            explanation="Stops serving the tenant at once. Its schema, with people, keys and usage, is "
-            "erased when the days have passed; statements and invoices stay in the books.",
-            applies=_has_schema,
-            is_dangerous=True,
         ),
     ],
     pages=[

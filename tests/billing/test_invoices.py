@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,8 +15,10 @@ from apps.billing import selectors, services
 from apps.billing.allocation import from_minor
 from apps.billing.errors import BooksDoNotBalance, CreditTooSmall, InvoiceNotFound, PeriodNotOver
 from apps.billing.models import BillingPeriod, CreditEntry, Invoice, InvoiceLine, LateUsage, Statement
+from apps.billing.sealing import lines_hash, statement_hash
 from apps.billing.services import closing
 from apps.billing.types import InvoiceState, LineKind, PeriodState
+from apps.billing.verifying import statement_problems
 from apps.tenancy.services import in_tenant
 from tests.factories import usage
 from tests.factories.selling import NOW, OPERATOR
@@ -114,8 +116,8 @@ def test_closing_seals_a_statement_and_numbers_the_invoice_without_gaps(customer
     following = Statement.objects.get(tenant_id=customer.id, period__starts_at=NOVEMBER)
     assert bytes(following.previous_hash) == bytes(statement.hash)
     stored = Statement.objects.select_related("period").get(pk=statement.pk)
-    assert closing.statement_hash(stored) == bytes(statement.hash)
-    assert closing.lines_hash(lines_of(customer, OCTOBER)) == bytes(statement.lines_hash)
+    assert statement_hash(stored) == bytes(statement.hash)
+    assert lines_hash(lines_of(customer, OCTOBER)) == bytes(statement.lines_hash)
     assert invoice_of(customer, OCTOBER).state == InvoiceState.FINALIZING
 
 
@@ -386,3 +388,45 @@ def _check_invoices(tenant):
 
 def _sum(rows, field="price"):
     return rows.aggregate(sum=Sum(field))["sum"] or Decimal(0)
+
+
+def test_sealed_statements_hold_and_tampering_behind_the_databases_back_is_found(customer):
+    use(customer, OCTOBER, usage.line("input", 1_000_000, "0.165"))
+    close(customer, OCTOBER)
+    use(customer, OCTOBER, usage.line("input", 5, "1"))
+    close(customer, NOVEMBER, CLOSING)
+    with in_tenant(customer):
+        before = list(statement_problems(tenant_id=customer.id))
+        found = [_after(customer, sql) for sql in TAMPERING]
+
+    assert before == []
+    assert found == [
+        [(OCTOBER, "the lines of its invoice are not those that were sealed")],
+        [(OCTOBER, "the usage events behind it are not those that were sealed")],
+        [(NOVEMBER, "the usage events behind it are not those that were sealed")],
+        [(OCTOBER, "its content was changed")],
+        [(NOVEMBER, "it does not follow the statement before it")],
+    ]
+
+
+# What somebody with the owner's rights could do after switching our triggers off.
+TAMPERING = [
+    "UPDATE billing_invoiceline SET amount = amount + 1 WHERE kind = 'usage' AND quantity = 1000000",
+    "UPDATE ai_usage_usageevent SET price = 0 WHERE input_tokens = 1000000",
+    "DELETE FROM ai_usage_usageevent WHERE input_tokens = 5",
+    "UPDATE public.billing_statement SET subtotal = 0 WHERE usage_price = 0.165",
+    "DELETE FROM public.billing_statement WHERE usage_price = 0.165",
+]
+GUARDED = {"billing_invoiceline": "frozen_never_changes", "public.billing_statement": "never_changes"}
+
+
+def _after(tenant, sql):
+    point = transaction.savepoint()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table, trigger in GUARDED.items():
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+        cursor.execute(sql)
+    found = list(statement_problems(tenant_id=tenant.id))
+    transaction.savepoint_rollback(point)
+    return found

@@ -1,8 +1,11 @@
 """Making a tenant: all of it or nobody sees it, and a crash anywhere is finished by calling again."""
 
+import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from apps.billing import selectors, services
 from apps.billing.errors import OwnerNeeded, PlanNotFound
@@ -17,7 +20,8 @@ from apps.tenancy.models import Tenant
 from apps.tenancy.services import in_tenant
 from apps.tenancy.types import TenantState
 from tests.factories import usage
-from tests.factories.selling import NOW, OPERATOR
+from tests.factories.selling import NOW, OPERATOR, terms
+from tests.planes import control_plane
 
 
 def wanted(slug="umbrella", **changes):
@@ -130,3 +134,29 @@ def test_a_deleted_tenant_leaves_a_last_invoice_up_to_that_moment(selling):
     assert (invoice.state, invoice.number is not None) == (InvoiceState.FINALIZING, True)
     assert Statement.objects.get(tenant_id=tenant.id).event_count == 1
     assert selectors.subscription_of(tenant_id=tenant.id) is None
+
+
+def test_of_two_who_want_the_same_slug_at_once_one_gets_it_and_the_other_is_told(committed):
+    slug, outcomes = f"t{uuid4().hex[:10]}", []
+    with control_plane():
+        services.publish_plan(terms("race"), actor=OPERATOR, now=NOW)
+
+    def want(email):
+        try:
+            with control_plane():
+                outcomes.append(services.onboard_tenant(wanted(slug, plan="race", owner_email=email)))
+        except SlugTaken:
+            outcomes.append(None)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=want, args=(f"{name}@u.example",)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    [made] = [outcome for outcome in outcomes if outcome is not None]
+    assert len(outcomes) == 2
+    with control_plane(), in_tenant(made):
+        assert len(people.members()) == 1

@@ -17,7 +17,7 @@ from apps.ai_usage import selectors as tables
 from apps.billing import selectors
 from apps.billing.catalogue.reading import COUNT_LIMITS, MONEY_LIMITS, read_limit
 from apps.billing.types import PlanTerms
-from apps.operator_site.forms import ReasonForm, RowForm
+from apps.operator_site.forms import ConfirmedReasonForm, ReasonForm, RowForm
 
 
 def _lines(rows: int) -> UnfoldAdminTextareaWidget:
@@ -141,3 +141,15 @@ class OverrideForm(ReasonForm):
         except ValueError as wrong:
             raise forms.ValidationError(f"{name} {wrong}.") from None
         return cleaned
+
+
+class DeletionForm(ConfirmedReasonForm):
+    """Why, how long it can still be stopped, and the slug typed out."""
+
+    grace_days = forms.IntegerField(
+        label="Days until the data is erased",
+        min_value=0,
+        max_value=365,
+        initial=30,
+        widget=UnfoldAdminIntegerFieldWidget(),
+    )

@@ -1,18 +1,15 @@
 """From usage to the draft within seconds, and from the draft to a sealed statement and a numbered invoice."""
 
-import hashlib
 import logging
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import orjson
 from django.conf import settings
 from django.db.models import F
 
 from apps.ai_usage import selectors as ledger
 from apps.ai_usage import services as ai_usage
-from apps.ai_usage.types import CountedEvent, EventDigest
+from apps.ai_usage.types import CountedEvent
 from apps.billing import selectors
 from apps.billing.allocation import sum_exact
 from apps.billing.errors import BooksDoNotBalance, PeriodNotOver
@@ -28,10 +25,12 @@ from apps.billing.models import (
     Subscription,
 )
 from apps.billing.scopes import books_of
+from apps.billing.sealing import START, lines_hash, statement_hash
 from apps.billing.services.drafts import refresh_drafts
 from apps.billing.services.periods import ensure_periods, next_month, unclosed_periods
 from apps.billing.services.subscriptions import end_expired_overrides
-from apps.billing.types import CreditKind, InvoiceState, LineItem, LineKind, PeriodState
+from apps.billing.types import CreditKind, InvoiceState, LineKind, PeriodState
+from apps.billing.verifying import event_digest_of
 from apps.errors import DomainError
 from apps.governance import services as governance
 from apps.governance.types import Actor
@@ -42,7 +41,6 @@ from apps.tenancy.types import TenantRef
 log = logging.getLogger(__name__)
 
 _SERIES = "LS"
-_START = bytes(32)
 
 
 def roll_up_tenant(tenant: TenantRef, *, now: datetime) -> int:
@@ -152,7 +150,7 @@ def close_period(tenant: TenantRef, period_id: UUID, *, now: datetime) -> Statem
 def _seal(
     tenant: TenantRef, period: BillingPeriod, billed: Billed, currency: str, *, now: datetime
 ) -> Statement:
-    digest = _digest(period)
+    digest = event_digest_of(period)
     usage = [line.amount for line in billed.lines if line.kind in (LineKind.USAGE, LineKind.ADJUSTMENT)]
     if sum_exact(usage) != digest.price:
         raise BooksDoNotBalance(tenant.slug, str(period), f"{digest.price:f}", f"{sum_exact(usage):f}")
@@ -167,64 +165,12 @@ def _seal(
         subtotal=billed.subtotal,
         events_hash=digest.hash,
         lines_hash=lines_hash(billed.lines),
-        previous_hash=bytes(before.hash) if before else _START,
+        previous_hash=bytes(before.hash) if before else START,
         closed_at=now,
     )
     statement.hash = statement_hash(statement)
     statement.save(force_insert=True)
     return statement
-
-
-def _digest(period: BillingPeriod) -> EventDigest:
-    """Every event belongs to exactly one statement: its own month's, or the one on which it was late."""
-    late = LateUsage.objects.filter(occurred_at__gte=period.starts_at, occurred_at__lt=period.ends_at)
-    here = LateUsage.objects.filter(billed_in=period.pk)
-    return ledger.event_digest(
-        period.starts_at,
-        period.ends_at,
-        without=list(late.values_list("event_id", flat=True)),
-        and_also=list(here.values_list("event_id", flat=True)),
-    )
-
-
-def lines_hash(lines: Sequence[LineItem]) -> bytes:
-    """SHA-256 over the lines in canonical JSON."""
-    content = [
-        {
-            "position": line.position,
-            "kind": line.kind.value,
-            "description": line.description,
-            "from": line.starts_at.isoformat(),
-            "to": line.ends_at.isoformat(),
-            "model": line.model,
-            "class": line.quantity_class,
-            "price_id": str(line.price_id or ""),
-            "quantity": line.quantity,
-            "amount": f"{line.amount.normalize():f}",
-            "amount_minor": line.amount_minor,
-        }
-        for line in lines
-    ]
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-def statement_hash(statement: Statement) -> bytes:
-    """SHA-256 over the statement's content and the hash of the tenant's statement before it."""
-    content = {
-        "tenant": str(statement.tenant_id),
-        "from": statement.period.starts_at.isoformat(),
-        "to": statement.period.ends_at.isoformat(),
-        "revision": statement.revision,
-        "currency": statement.currency,
-        "events": statement.event_count,
-        "cost": f"{statement.usage_cost.normalize():f}",
-        "price": f"{statement.usage_price.normalize():f}",
-        "subtotal": f"{statement.subtotal.normalize():f}",
-        "events_hash": bytes(statement.events_hash).hex(),
-        "lines_hash": bytes(statement.lines_hash).hex(),
-    }
-    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(bytes(statement.previous_hash) + body).digest()
 
 
 def _finalise(invoice: Invoice, billed: Billed, *, now: datetime) -> None:

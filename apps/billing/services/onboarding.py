@@ -1,10 +1,11 @@
 """From nothing to a tenant that is served, and the way out. Each step can be repeated; a crash loses none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from apps.billing import selectors
 from apps.billing.errors import OwnerNeeded
@@ -45,12 +46,26 @@ def onboard_tenant(wanted: Onboarding) -> TenantRef:
     """
     if not wanted.owner_email.strip():
         raise OwnerNeeded
-    with tenancy.in_public():
+    with tenancy.in_public(), _alone(wanted.slug):
         selectors.newest_plan(wanted.plan)  # refused before anything exists
-    tenant = tenancy.begin_tenant(slug=wanted.slug, name=wanted.name)
-    for step in STEPS:
-        step(tenant, wanted)
-    return tenants.tenant_by_id(tenant.id)
+        tenant = tenancy.begin_tenant(slug=wanted.slug, name=wanted.name)
+        for step in STEPS:
+            step(tenant, wanted)
+        return tenants.tenant_by_id(tenant.id)
+
+
+@contextmanager
+def _alone(slug: str) -> Iterator[None]:
+    """One at a time per slug, over all the transactions of the steps: the second who wants it learns that
+    it is taken."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 19))", (f"onboarding:{slug}",))
+    try:
+        yield
+    finally:
+        if not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 19))", (f"onboarding:{slug}",))
 
 
 def build(tenant: TenantRef, wanted: Onboarding) -> None:
