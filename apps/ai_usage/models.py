@@ -340,6 +340,7 @@ class TenantDaily(models.Model):
     day = models.DateField()
     model = models.CharField(max_length=120)
     currency = models.CharField(max_length=3)
+    calls = models.BigIntegerField(db_default=0)  # answered ones, each once
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     cost = models.DecimalField(**_MONEY, default=0)

@@ -34,6 +34,7 @@ def month_panel(request: HttpRequest) -> dict[str, Any]:
         TenantDaily.objects.filter(day__gte=_month())
         .values("tenant_id", "currency")
         .annotate(
+            calls=Sum("calls"),
             price=Sum("price"),
             cost=Sum("cost"),
             tokens_in=Sum("input_tokens"),
@@ -61,6 +62,7 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
         "cost": row["cost"],
         "margin": margin,
         "margin_share": margin / row["price"] if row["price"] else None,
+        "calls": row["calls"],
         "tokens": row["tokens_in"] + row["tokens_out"],
     }
 
@@ -70,9 +72,10 @@ def _totals(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     totals: dict[str, dict[str, Any]] = {}
     for line in lines:
         total = totals.setdefault(
-            line["currency"], {"currency": line["currency"], "revenue": _ZERO, "cost": _ZERO, "tokens": 0}
+            line["currency"],
+            {"currency": line["currency"], "calls": 0, "revenue": _ZERO, "cost": _ZERO, "tokens": 0},
         )
-        for name in ("revenue", "cost", "tokens"):
+        for name in ("calls", "revenue", "cost", "tokens"):
             total[name] += line[name]
     for total in totals.values():
         total["margin"] = total["revenue"] - total["cost"]

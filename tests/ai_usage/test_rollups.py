@@ -47,6 +47,7 @@ def test_events_of_an_hour_become_one_row_per_class_and_their_days_follow(ledger
     assert (rows["output"].quantity, rows["output"].price) == (400, Decimal("0.000288"))
     [day] = TenantDaily.objects.filter(tenant_id=ledger.id)
     assert (day.day, day.model, day.input_tokens, day.output_tokens) == (DAY.date(), "gpt-4o-mini", 2000, 400)
+    assert day.calls == 2
     assert day.price == Decimal("0.000648")
     assert not UsagePending.objects.exists()
 

@@ -85,6 +85,7 @@ def test_home_shows_revenue_cost_and_margin_by_tenant(
             day=today,
             model="m",
             currency="USD",
+            calls=1234,
             input_tokens=1200,
             output_tokens=300,
             cost=Decimal(cost),
@@ -94,6 +95,7 @@ def test_home_shows_revenue_cost_and_margin_by_tenant(
     home = desk.get("/")
     panel = next(each for each in home.context["panels"] if "panel-month" in each)
 
+    assert "1,234" in panel and "2,468" in panel
     assert ">acme<" in panel and ">globex<" in panel
     assert ("25%" in panel.replace("25.0%", "25%") and "3,000" in panel) or "3K" in panel
     assert any("panel-tenants" in each for each in home.context["panels"])
