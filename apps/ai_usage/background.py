@@ -139,8 +139,10 @@ class _Work:
                 )
             # The request itself was counted when it was accepted.
             limits = [limit for limit in key.limits.limits if limit.kind is not LimitKind.REQUESTS]
+            own = key.limits
             key = replace(
-                key, limits=LimitSet(self.tenant.id, limits, owner=key.limits.owner, key=key.limits.key)
+                key,
+                limits=LimitSet(self.tenant.id, limits, owner=own.owner, parent=own.parent, key=own.key),
             )
             call.caller = Caller(snapshot, key, "", dirty or epoch is None)
             call.permitted = permit(call.caller, self.request, timezone.now())

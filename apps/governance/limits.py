@@ -21,13 +21,9 @@ from apps.tenancy.types import TenantRef
 _WINDOWS = {"day": DAY, "month": MONTH}
 
 
-class Caller(Protocol):
-    """What governance needs to know of a key; the keys app's Principal is one."""
+class OwnLimits(Protocol):
+    """What one key carries itself."""
 
-    @property
-    def key_id(self) -> UUID: ...
-    @property
-    def owner_id(self) -> UUID: ...
     @property
     def requests_per_minute(self) -> int | None: ...
     @property
@@ -36,28 +32,51 @@ class Caller(Protocol):
     def concurrent_calls(self) -> int | None: ...
 
 
+class Caller(OwnLimits, Protocol):
+    """What governance needs to know of a key; the keys app's Principal is one."""
+
+    @property
+    def key_id(self) -> UUID: ...
+    @property
+    def owner_id(self) -> UUID: ...
+    @property
+    def parent_id(self) -> UUID | None: ...
+    @property
+    def parent_limits(self) -> OwnLimits | None: ...
+
+
 def limits_of(
     tenant: TenantRef, entitlements: Entitlements, budgets: tuple[TenantBudget, ...], caller: Caller
 ) -> LimitSet:
-    """The set that admission checks for each call of this key, tenant's first."""
+    """The set that admission checks for each call of this key, tenant's first.
+
+    A child key's calls are held against its parent's limits and budgets too, together with the parent's own and
+    those of its other children.
+    """
     owner, key = caller.owner_id.hex, caller.key_id.hex
-    found = [*_of_plan(entitlements), *_of_key(caller, key)]
-    subjects = {"tenant": "", "member": owner, "service_account": owner, "key": key}
+    parent = caller.parent_id.hex if caller.parent_id else ""
+    found = [*_of_plan(entitlements), *_of_key("key", caller, key)]
+    if caller.parent_limits is not None:
+        found += _of_key("parent", caller.parent_limits, parent)
+    subjects = {"tenant": "", "owner": owner, "parent": parent, "key": key}
+    concerned = {None, caller.owner_id, caller.key_id, caller.parent_id}
     for each in budgets:
-        if each.unit == "money" and each.subject_id in (None, caller.owner_id, caller.key_id):
+        if each.unit == "money" and each.subject_id in concerned:
             level = "owner" if each.level in ("member", "service_account") else each.level
+            if level == "key" and each.subject_id == caller.parent_id:
+                level = "parent"
             kind = "budget" if each.hard else "alert"
             found.append(
                 budget(
                     f"{level}.{kind}_per_{each.window}",
                     to_nano(each.amount),
                     _WINDOWS[each.window],
-                    subject=subjects[each.level],
+                    subject=subjects[level],
                     soft=not each.hard,
                     alerts=each.alert_at,
                 )
             )
-    return LimitSet(tenant.id, found, owner=owner, key=key)
+    return LimitSet(tenant.id, found, owner=owner, parent=parent, key=key)
 
 
 def _of_plan(entitlements: Entitlements) -> list[Limit]:
@@ -79,12 +98,12 @@ def _of_plan(entitlements: Entitlements) -> list[Limit]:
     return found
 
 
-def _of_key(caller: Caller, key: str) -> list[Limit]:
+def _of_key(level: str, own: OwnLimits, subject: str) -> list[Limit]:
     found = []
-    if caller.requests_per_minute is not None:
-        found.append(request_rate("key.requests_per_minute", caller.requests_per_minute, subject=key))
-    if caller.tokens_per_minute is not None:
-        found.append(token_rate("key.tokens_per_minute", caller.tokens_per_minute, subject=key))
-    if caller.concurrent_calls is not None:
-        found.append(concurrency("key.concurrent_calls", caller.concurrent_calls, subject=key))
+    if own.requests_per_minute is not None:
+        found.append(request_rate(f"{level}.requests_per_minute", own.requests_per_minute, subject=subject))
+    if own.tokens_per_minute is not None:
+        found.append(token_rate(f"{level}.tokens_per_minute", own.tokens_per_minute, subject=subject))
+    if own.concurrent_calls is not None:
+        found.append(concurrency(f"{level}.concurrent_calls", own.concurrent_calls, subject=subject))
     return found

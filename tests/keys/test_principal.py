@@ -2,12 +2,15 @@
 
 import inspect
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
-from apps.governance.types import Actor
+from apps.governance.limits import limits_of
+from apps.governance.types import NOTHING_BOUGHT, Actor, TenantBudget
 from apps.identity import services as identity
 from apps.keys import authentication, services, tokens
 from apps.keys.authentication import load_principal, verify
@@ -123,6 +126,26 @@ def test_a_child_is_bound_by_its_parents_networks_and_models_as_they_are_now(ten
     assert refusal(child, address="192.0.2.1") is Refusal.WRONG_ADDRESS
     assert principal.models_allowed == {"small"}
     assert principal.parent_limits == KeyLimits(requests_per_minute=7)
+
+
+def test_a_childs_calls_are_held_against_its_parents_limits_and_budgets_too(tenant: Any) -> None:
+    parent = make_key(limits=KeyLimits(requests_per_minute=9))
+    child = services.issue_child_key(
+        parent.key.id, actor=SYSTEM, name="child", limits=KeyLimits(requests_per_minute=5, concurrent_calls=1)
+    )
+    budget = TenantBudget(
+        id=uuid4(), level="key", subject_id=parent.key.id, unit="money", window="day", amount=Decimal(1), hard=True,
+        alert_at=(),
+    )  # fmt: skip
+
+    held = limits_of(tenant, NOTHING_BOUGHT, (budget,), principal_of(child))
+
+    assert {(limit.name, limit.limit, limit.subject) for limit in held.limits} == {
+        ("parent.requests_per_minute", 9, parent.key.id.hex),
+        ("parent.budget_per_day", 10**9, parent.key.id.hex),
+        ("key.requests_per_minute", 5, child.key.id.hex),
+        ("key.concurrent_calls", 1, child.key.id.hex),
+    }
 
 
 def test_tenant_networks_and_key_networks_both_bind(tenant: Any) -> None:

@@ -9,6 +9,7 @@ import requests
 from apps.governance.types import Actor
 from apps.keys import selectors
 from apps.keys import services as keys
+from apps.keys.types import KeyLimits
 from apps.tenancy.services import in_tenant
 from tests.ai_usage.gateway.conftest import TestCaller
 from tests.system import running_web
@@ -101,3 +102,25 @@ def test_odd_headers_get_the_same_answer_as_no_key(caller: TestCaller) -> None:
 
 
 _HELLO = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+
+
+def test_children_share_their_parents_limits_and_budgets_instead_of_having_them_each(
+    caller: TestCaller,
+) -> None:
+    with in_tenant(caller.tenant):
+        keys.restrict_key(caller.key_id, actor=SYSTEM, limits=KeyLimits(requests_per_minute=3))
+        secrets = [
+            keys.issue_child_key(caller.key_id, actor=SYSTEM, name=f"run {number}").secret
+            for number in range(2)
+        ]
+
+    answers = []
+    for number in range(5):
+        caller.secret = secrets[number % 2]
+        answers.append(caller.chat())
+
+    refused = answers[-1]
+    assert [answer.status_code for answer in answers].count(200) == 3
+    assert refused.status_code == 429
+    assert refused.headers["x-lockstep-limit"] in ("parent.requests_per_minute", "key.requests_per_minute")
+    assert "parent.requests_per_minute" in {answer.headers.get("x-lockstep-limit") for answer in answers}
