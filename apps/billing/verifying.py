@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from uuid import UUID
 
 from apps.ai_usage import selectors as ledger
 from apps.ai_usage.types import EventDigest
@@ -22,7 +23,7 @@ def event_digest_of(period: BillingPeriod) -> EventDigest:
     )
 
 
-def statement_problems(*, tenant_id: object) -> Iterator[tuple[datetime, str]]:
+def statement_problems(*, tenant_id: UUID) -> Iterator[tuple[datetime, str]]:
     """The period and what does not hold, for each statement of the tenant in force, oldest first."""
     previous = START
     rows = Statement.objects.select_related("period").filter(tenant_id=tenant_id).order_by("closed_at", "id")

@@ -1,5 +1,6 @@
 """Make, change, suspend and delete tenants from the command line."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -47,7 +48,9 @@ class Command(SayingCommand):
         wanted = services.Onboarding(
             slug=slug, name=name, plan=plan, owner_email=owner, actor=self.actor(), now=timezone.now()
         )
+        began = time.monotonic()
         tenant = services.onboard_tenant(wanted)
+        took_ms = round((time.monotonic() - began) * 1000)
         host = tenants.primary_domain(tenant.id)
         said = [f"Tenant {tenant.slug} is ready on the plan {plan}, at {host}. {owner} owns it."]
         return said, {
@@ -57,6 +60,7 @@ class Command(SayingCommand):
             "plan": plan,
             "host": host,
             "owner": owner,
+            "took_ms": took_ms,
         }
 
     def set_plan(self, *, slug: str, plan: str, **_: Any) -> Said:
