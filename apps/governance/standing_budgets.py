@@ -36,7 +36,7 @@ class _Nobody:
     """A caller without a key: what is left of the limits are those on the tenant."""
 
     key_id = owner_id = UUID(int=0)
-    requests_per_minute = tokens_per_minute = concurrent_calls = None
+    parent_id = parent_limits = requests_per_minute = tokens_per_minute = concurrent_calls = None
 
 
 def standing_budgets(now: datetime) -> list[StandingBudget]:
