@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import current_app
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
@@ -41,6 +42,8 @@ def enqueue(
     `kind` is a Celery task's name; the worker runs it with `payload` as keyword arguments and the tenant in
     force. Returns the ticket's id, or None where a ready ticket with this dedupe key promises it already.
     """
+    if queue not in settings.QUEUES:
+        raise ValueError(f"There is no queue {queue!r} that a worker listens to.")
     ticket = WorkTicket(
         kind=kind,
         tenant_id=tenant_id or PLATFORM,
