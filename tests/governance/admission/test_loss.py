@@ -117,7 +117,7 @@ async def test_losing_everything_in_mid_flight_never_lets_reservations_go_to_oth
 async def test_settlements_right_after_a_loss_are_counted_from_the_ledger(
     own_server: Server, make_engine: MakeEngine, tenant: Tenant
 ) -> None:
-    engine = await make_engine(own_server, recovery_ms=200, beat_s=0.05)
+    engine = await make_engine(own_server, recovery_ms=200, beat_s=30)
     limits = monthly(tenant)
     held = [await tenant.admitted(engine, limits, input_nano=100) for _ in range(6)]
 
