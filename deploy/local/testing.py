@@ -53,12 +53,15 @@ class ThrowawayServices:
 
 
 @contextlib.contextmanager
-def throwaway_services() -> Iterator[ThrowawayServices]:
-    """Start both services with nothing in them but the roles and an empty database `lockstep`."""
+def throwaway_services(*, durable: bool = False) -> Iterator[ThrowawayServices]:
+    """Start both services with nothing in them but the roles and an empty database `lockstep`.
+
+    Not durable: nothing is flushed to disk, which tests do not need; what is measured does.
+    """
     secrets = Secrets()
     directory = Path(tempfile.mkdtemp(prefix="lockstep-"))
-    postgres = PostgresServer(directory / "postgres", free_port(), secrets.postgres_password, durable=False)
-    valkey = ValkeyServer(directory / "valkey", free_port(), secrets.valkey_password, durable=False)
+    postgres = PostgresServer(directory / "postgres", free_port(), secrets.postgres_password, durable=durable)
+    valkey = ValkeyServer(directory / "valkey", free_port(), secrets.valkey_password, durable=durable)
     try:
         with (
             running(postgres, log=directory / "postgres.log"),
