@@ -194,15 +194,6 @@ def test_use_is_written_in_one_statement_and_never_moves_back(
     assert selectors.key(second.id).last_used_agent == " [31mred  " + "x" * 190
 
 
-def test_the_task_of_last_use_may_run_twice_and_late(tenant: Any) -> None:
-    key, now = make_key().key, timezone.now()
-
-    for at in (now, now, now - timedelta(hours=1)):
-        tasks.record_use(key_id=str(key.id), at=at.isoformat())
-
-    assert selectors.key(key.id).last_used_at == now
-
-
 def test_a_use_does_not_wait_for_somebody_who_holds_the_key(committing: Any) -> None:
     with in_tenant(committing):
         key = make_key(service_account_id=make_service_account().id).key
