@@ -95,13 +95,13 @@ def retry_after(headers: dict[str, str], now: datetime) -> float | None:
         return None
 
 
-def in_order(targets: list[Target]) -> list[Target]:
-    """Targets as they are to be tried: by priority, equal ones shuffled by weight."""
+def in_order(targets: list[Target], dialect: str) -> list[Target]:
+    """Targets as they are to be tried: of the client's own dialect, then by priority, equal ones shuffled by weight."""
     if len(targets) == 1:
         return targets
-    groups: dict[int, list[Target]] = {}
+    groups: dict[tuple[bool, int], list[Target]] = {}
     for target in targets:
-        groups.setdefault(target.priority, []).append(target)
+        groups.setdefault((target.dialect != dialect, target.priority), []).append(target)
     ordered: list[Target] = []
     for priority in sorted(groups):
         group = groups[priority]
@@ -116,10 +116,10 @@ def in_order(targets: list[Target]) -> list[Target]:
 class Plan:
     """The sequence of tries for one call: rounds over the targets until tries or waiting time are used up."""
 
-    def __init__(self, route: RoutePlan, targets: list[Target], breakers: Breakers) -> None:
+    def __init__(self, route: RoutePlan, targets: list[Target], breakers: Breakers, dialect: str) -> None:
         self._route = route
         self._breakers = breakers
-        self._left = in_order(targets)
+        self._left = in_order(targets, dialect)
         self._tries = 0
         self._waiting = route.retry_seconds
         self._spared: dict[str, float] = {}

@@ -12,11 +12,12 @@ from uuid_utils.compat import uuid7
 from apps.ai_usage import metrics
 from apps.ai_usage.answers import response_usage
 from apps.ai_usage.explanation import explain
-from apps.ai_usage.gateway import metering, upstream
+from apps.ai_usage.gateway import foreign, metering, upstream
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
 from apps.ai_usage.gateway.claims import Claim
 from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.foreign import NOT_EXPRESSIBLE
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
 from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.requests import ModelRequest, Scope
@@ -143,7 +144,9 @@ class Call:
         """
         permitted = self.permitted
         assert permitted is not None and self.admitted is not None
-        plan = self._plan = Plan(permitted.route, permitted.targets, self.process.breakers)
+        plan = self._plan = Plan(
+            permitted.route, permitted.targets, self.process.breakers, self.request.dialect
+        )
         granted = self._granted()
         ends = self.began + permitted.route.total_timeout
         last: tuple[Failure, str] | None = None
@@ -164,7 +167,8 @@ class Call:
             except UpstreamFailed as failed:
                 attempt.duration_ms = _ms_since(began)
                 attempt.outcome, attempt.error = failed.failure.outcome, failed.reason
-                last = (failed.failure, failed.reason)
+                if last is None or failed.failure is not NOT_EXPRESSIBLE:
+                    last = (failed.failure, failed.reason)
                 if failed.failure.counts_against_target:
                     self.process.breakers.failed(target)
                 plan.failed(target, failed.failure)
@@ -192,7 +196,7 @@ class Call:
 
     def reported(self, body: bytes, attempt: AttemptLog) -> Reported:
         """What a complete answer says of its consumption."""
-        usage = response_usage(attempt.target.dialect, self.request.endpoint, body)
+        usage = response_usage(attempt.target.dialect, self.request.endpoint_at(attempt.target.dialect), body)
         return Reported(
             raw_usage=usage.usage,
             model=usage.model,
@@ -295,13 +299,19 @@ async def over_http(
     permitted, request, session = call.permitted, call.request, call.process.session
     assert permitted is not None and session is not None
     began = time.monotonic()
+    route, target = permitted.route, attempt.target
+    is_foreign = target.dialect != request.dialect
+    if is_foreign:
+        body = foreign.body_for(request, route, target, granted_output)
+    else:
+        body = upstream.body_for(request, target, granted_output)
     answer = await upstream.post(
         session,
-        permitted.route,
-        attempt.target,
-        upstream.PATHS[request.endpoint],
-        upstream.body_for(request, attempt.target, granted_output),
-        request.headers,
+        route,
+        target,
+        upstream.PATHS[request.endpoint_at(target.dialect)],
+        body,
+        {} if is_foreign else request.headers,
         attempt.id.hex,
     )
     attempt.status, attempt.first_byte_ms = answer.status, _ms_since(began)
@@ -318,6 +328,8 @@ async def over_http(
             await upstream.read_first_chunk(answer, permitted.route)
             return answer, None
         body = await upstream.read_all(answer, max(0.1, ends - time.monotonic()))
+        if is_foreign:
+            attempt.shown = foreign.answer_for(request, body)
     except UpstreamFailed as failed:
         # It had said 200, so it may well charge for what never arrived.
         await call.lost(attempt, failed)

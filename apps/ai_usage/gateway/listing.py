@@ -154,7 +154,7 @@ async def _counted(
         raise Refusal(
             Kind.INVALID, "other_dialect", f"{route.model} is served in another dialect.", param="model"
         )
-    plan, last = Plan(route, targets, process.breakers), None
+    plan, last = Plan(route, targets, process.breakers, "anthropic"), None
     assert process.session is not None
     while (step := plan.next()) is not None:
         target, _ = step

@@ -46,6 +46,8 @@ class AttemptLog:
     duration_ms: int = 0
     first_byte_ms: int | None = None
     provider_request_id: str = ""
+    # The answer in the client's dialect, where the target speaks another.
+    shown: bytes | None = None
 
     def row(self, call_id: UUID, number: int) -> dict[str, Any]:
         """The attempt's row."""
@@ -152,7 +154,7 @@ def meter(
     target = attempt.target
     usage = normalise.normalise(
         target.dialect,
-        request.endpoint,
+        request.endpoint_at(target.dialect),
         reported.raw_usage,
         fallback=fallback,
         served_model=reported.model,

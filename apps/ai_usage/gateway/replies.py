@@ -42,6 +42,8 @@ def answer_headers(call: Call, content_type: bytes) -> Pairs:
         last = call.log.attempts[-1].target
         headers.append((b"x-lockstep-provider", last.provider.encode()))
         headers.append((b"x-lockstep-attempts", str(len(call.log.attempts)).encode()))
+        if last.dialect != call.request.dialect:
+            headers.append((b"x-lockstep-translated-from", last.dialect.encode()))
     admitted = call.admitted
     if admitted is not None:
         headers += limit_headers(call.request.dialect, admitted)

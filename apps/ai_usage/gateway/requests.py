@@ -36,6 +36,15 @@ class ModelRequest:
     stream: bool
     headers: Headers
 
+    # The same request in the dialect of a provider that speaks another, once it was needed.
+    translated: dict[str, Any] | None = None
+
+    def endpoint_at(self, dialect: str) -> Endpoint:
+        """The endpoint of a provider of this dialect that answers such a request."""
+        if dialect == self.dialect:
+            return self.endpoint
+        return Endpoint.MESSAGES if dialect == "anthropic" else Endpoint.CHAT_COMPLETIONS
+
     @property
     def is_background(self) -> bool:
         """Whether a worker is to make the call (`POST /v1/responses` with `background: true`)."""

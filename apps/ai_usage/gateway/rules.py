@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.ai_usage import bodies, money_bounds
+from apps.ai_usage.gateway import foreign
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.requests import ModelRequest
@@ -58,13 +59,8 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
     check_standing(caller)
     route = route_of(caller, request.model)
     speaking = [target for target in route.targets if target.dialect == request.dialect]
-    if not speaking:
-        raise Refusal(
-            Kind.INVALID,
-            "other_dialect",
-            f"{request.model} is served in another dialect. Use the endpoint of that dialect.",
-            param="model",
-        )
+    if len(speaking) != len(route.targets):
+        speaking = foreign.reachable(request, route, speaking)
     book = caller.snapshot.book
     targets, tariffs = [], []
     for target in speaking:

@@ -9,11 +9,11 @@ from django.conf import settings
 
 from apps.ai_usage import bodies, metrics
 from apps.ai_usage.event_stream import StreamMeter, StreamTooLarge
-from apps.ai_usage.gateway import replies, upstream
+from apps.ai_usage.gateway import foreign, replies, upstream
 from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.metering import AttemptLog, Reported
-from apps.ai_usage.gateway.replies import Send
+from apps.ai_usage.gateway.replies import Pairs, Send
 from apps.ai_usage.gateway.requests import Receive
 from apps.ai_usage.gateway.upstream import Answer, UpstreamCut
 from apps.ai_usage.normalise import Endpoint
@@ -22,14 +22,17 @@ from apps.ai_usage.sse import AnthropicMeter, OpenAIChatMeter, OpenAIResponsesMe
 log = logging.getLogger(__name__)
 
 
-def meter_for(call: Call) -> StreamMeter:
-    """The meter of the call's endpoint."""
-    request = call.request
-    if request.endpoint is Endpoint.MESSAGES:
+def meter_for(call: Call, attempt: AttemptLog) -> StreamMeter:
+    """The meter of the endpoint that answers, which is of the provider's dialect."""
+    request, dialect = call.request, attempt.target.dialect
+    endpoint = request.endpoint_at(dialect)
+    if endpoint is Endpoint.MESSAGES:
         return AnthropicMeter()
-    if request.endpoint is Endpoint.RESPONSES:
+    if endpoint is Endpoint.RESPONSES:
         return OpenAIResponsesMeter()
-    return OpenAIChatMeter(include_usage_requested_by_client=bodies.asks_for_usage(request.parsed))
+    # A translated stream says its usage in its own way, so nothing of it is hidden from the translation.
+    shows_usage = dialect != request.dialect or bodies.asks_for_usage(request.parsed)
+    return OpenAIChatMeter(include_usage_requested_by_client=shows_usage)
 
 
 class Relay:
@@ -43,7 +46,10 @@ class Relay:
         self.call = call
         self.answer = answer
         self.attempt = attempt
-        self.meter = meter_for(call)
+        self.meter = meter_for(call, attempt)
+        is_foreign = attempt.target.dialect != call.request.dialect
+        self.translator = foreign.stream_for(call.request) if is_foreign else None
+        self._ending = b""
         self._send = send
         self._gone = asyncio.ensure_future(_disconnected(receive))
         self._draining = False
@@ -66,6 +72,7 @@ class Relay:
                         *replies.answer_headers(self.call, b"text/event-stream; charset=utf-8"),
                         (b"cache-control", b"no-cache"),
                         (b"x-accel-buffering", b"no"),
+                        *self._notes(),
                     ],
                 }
             )
@@ -83,12 +90,14 @@ class Relay:
         permitted = self.call.permitted
         assert permitted is not None
         ends = self.call.began + permitted.route.total_timeout
-        feed, gone, claim = self.meter.feed, self._gone, self.call.claim
+        feed, gone, claim, translator = self.meter.feed, self._gone, self.call.claim, self.translator
         try:
             async for chunk in upstream.chunks(self.answer, permitted.route):
                 if self.call.log.first_byte_ms is None:
                     self.call.log.first_byte_ms = round((time.monotonic() - self.call.began) * 1000)
                 forward = feed(chunk)
+                if translator is not None:
+                    forward = translator.feed(forward)
                 if claim is not None:
                     claim.add(forward)
                 if gone.done():
@@ -101,6 +110,8 @@ class Relay:
                     self.cut_reason = f"longer than {permitted.route.total_timeout} s"
                     return
             rest = self.meter.finish()
+            if translator is not None:
+                rest = translator.feed(rest)
             if claim is not None:
                 claim.add(rest)
             if rest and not gone.done():
@@ -132,8 +143,9 @@ class Relay:
             attempt.outcome = "cut" if self.cut_reason else "provider_error"
             attempt.error = self.cut_reason or str(meter.error)[:300]
             outcome = "client_gone" if gone else "cut"
+        self._ending = self._last_words()
         if self.call.claim is not None:
-            self.call.claim.add(self._last_words())
+            self.call.claim.add(self._ending)
             self.call.claim.content_type = "text/event-stream; charset=utf-8"
         await self.call.consumed(
             attempt,
@@ -153,15 +165,19 @@ class Relay:
     async def _end(self) -> None:
         if self.client_is_gone:
             return
-        body = self._last_words()
-        self.meter.take_terminal()
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await self._send({"type": "http.response.body", "body": self._ending, "more_body": False})
+
+    def _notes(self) -> Pairs:
+        if self.translator is None or self.call.request.dialect != "anthropic":
+            return []
+        return [(b"x-lockstep-estimated", b"message_start.message.usage.input_tokens")]
 
     def _last_words(self) -> bytes:
         """How the stream ends for its reader."""
-        if self.cut_reason and not self.meter.completed:
-            return self.meter.held_terminal + mid_stream_error(self.call)
-        return self.meter.held_terminal
+        held = self.meter.take_terminal()
+        if self.translator is not None:
+            held = self.translator.feed(held)
+        return held + mid_stream_error(self.call) if self.cut_reason and not self.meter.completed else held
 
 
 def mid_stream_error(call: Call) -> bytes:

@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage import metrics
-from apps.ai_usage.gateway import background, idempotency, listing, replies, streaming
+from apps.ai_usage.gateway import background, foreign, idempotency, listing, replies, streaming
 from apps.ai_usage.gateway.callers import first_look
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -155,14 +155,18 @@ async def _serve(
         if body is None:
             await streaming.relay(call, answer, attempt, send, receive)
             return
+        shown = body if attempt.shown is None else attempt.shown
         if call.claim is not None:
-            call.claim.add(body)
+            call.claim.add(shown)
         await call.consumed(attempt, call.reported(body, attempt), status=200, outcome="ok")
-        await replies.send_body(send, 200, replies.answer_headers(call, b"application/json"), body)
+        await replies.send_body(send, 200, replies.answer_headers(call, b"application/json"), shown)
     except ProvidersAnswer as theirs:
         status = theirs.answer.status
         call.gave_up(status=status, outcome="failed", error_code="invalid_request")
-        await replies.send_body(send, status, replies.answer_headers(call, b"application/json"), theirs.body)
+        said = theirs.body
+        if call.log.attempts[-1].target.dialect != dialect:
+            said = foreign.error_for(request, said, str(call_id))
+        await replies.send_body(send, status, replies.answer_headers(call, b"application/json"), said)
     except Refusal as refusal:
         call.gave_up(
             status=refusal.status(dialect),
