@@ -27,7 +27,7 @@ from tests.factories.keys import make_key, make_service_account
 
 OPEN = {"/api/v1/leaks", "/api/v1/leaks/partner"}
 UNIVERSAL = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
