@@ -16,6 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 endif
 
+# A target called from another make (a test's, for one) says the same as from a shell.
+MAKEFLAGS += --no-print-directory
+
 .DEFAULT_GOAL := help
 .PHONY: up test check bench reset lock help installed-run installed-test
 

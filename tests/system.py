@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,17 @@ class Web:
         """As a crash would: no goodbye, to the server and its workers."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def wait_for(found: Callable[[], Any], seconds: float = 15) -> Any:
+    """What `found` answers once it answers something: for what is written without anybody waiting for it."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        answer = found()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise AssertionError("waited in vain")
 
 
 def environment(services: Any, home: Path, **more: str) -> dict[str, str]:

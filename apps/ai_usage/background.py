@@ -18,9 +18,10 @@ from uuid_utils.compat import uuid7
 from apps.ai_usage import credentials
 from apps.ai_usage.gateway.background import place
 from apps.ai_usage.gateway.callers import Caller
-from apps.ai_usage.gateway.calls import Call, ProvidersAnswer, refused_by_limit
+from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess
+from apps.ai_usage.gateway.refusals import refused_by_limit
 from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.gateway.rules import permit
 from apps.ai_usage.models import BackgroundResponse

@@ -22,7 +22,13 @@ class Supervised:
         self.directory = directory
         driver = [sys.executable, "-m", "tests.deploy.supervised", str(directory), scenario]
         self.process = subprocess.Popen(
-            command or driver, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command or driver,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A shell that started the tests in the background has SIGINT ignored, and make would keep it so.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def pid_of(self, name: str) -> int:

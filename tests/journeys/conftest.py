@@ -20,7 +20,14 @@ from deploy.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a newcomer's shell would not have: the test run's own settings.
-_OURS = ("DATABASE_URL", "CONTROL_DATABASE_URL", "VALKEY_URL", "DJANGO_SETTINGS_MODULE", "VIRTUAL_ENV", "PYTHONPATH")
+_OURS = (
+    "DATABASE_URL",
+    "CONTROL_DATABASE_URL",
+    "VALKEY_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+)
 
 
 @dataclass
@@ -34,7 +41,9 @@ class Newcomer:
     process: "subprocess.Popen[bytes] | None" = None
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in _OURS and "PYTEST" not in name}
+        kept = {
+            name: value for name, value in os.environ.items() if name not in _OURS and "PYTEST" not in name
+        }
         return kept | {"LOCKSTEP_HOME": str(self.home), "LOCKSTEP_PORT": str(self.port)}
 
     def up(self) -> None:
@@ -81,11 +90,17 @@ class Newcomer:
 
     def get(self, slug: str, path: str) -> requests.Response:
         return requests.get(
-            f"{self.run['urls']['web']}{path}", headers={"authorization": f"Bearer {self.secret(slug)}"}, timeout=30
+            f"{self.run['urls']['web']}{path}",
+            headers={"authorization": f"Bearer {self.secret(slug)}"},
+            timeout=30,
         )
 
     def chat(self, slug: str, **more: Any) -> requests.Response:
-        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 30} | more
+        body = {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": 30,
+        } | more
         return requests.post(
             f"{self.run['urls']['api']}/chat/completions",
             json=body,
@@ -107,7 +122,9 @@ class Newcomer:
 
     def usage_on_invoice(self, slug: str) -> Decimal:
         """The exact sum of the usage lines of the draft invoice."""
-        (draft,) = [one for one in self.get(slug, "/api/v1/invoices").json()["data"] if one["state"] == "draft"]
+        (draft,) = [
+            one for one in self.get(slug, "/api/v1/invoices").json()["data"] if one["state"] == "draft"
+        ]
         lines = self.get(slug, f"/api/v1/invoices/{draft['id']}").json()["lines"]
         return sum((Decimal(line["amount"]) for line in lines if line["kind"] == "usage"), Decimal(0))
 

@@ -26,6 +26,17 @@ def wait_until(true, seconds=40):
         time.sleep(0.3)
 
 
+def caught_up(newcomer, slug) -> Decimal:
+    """What the draft invoice has of usage, once it has all that the ledger has."""
+
+    def ledger() -> Decimal:
+        totals = newcomer.get(slug, "/api/v1/usage").json()["totals"]
+        return Decimal(totals[0]["price"]) if totals else Decimal(0)
+
+    wait_until(lambda: newcomer.usage_on_invoice(slug) == ledger())
+    return newcomer.usage_on_invoice(slug)
+
+
 def test_the_screen_names_the_way_in_and_its_curl_works(newcomer):
     screen = newcomer.screen
     for url in (newcomer.run["urls"]["operator"], newcomer.tenant("acme")["url"]):
@@ -39,14 +50,18 @@ def test_the_screen_names_the_way_in_and_its_curl_works(newcomer):
 
 def test_a_call_by_each_sdk_becomes_an_exact_line_on_the_invoice(newcomer):
     since = newcomer.simulator.last_seq()
-    before = newcomer.usage_on_invoice("acme")
+    before = caught_up(newcomer, "acme")
 
-    answer = openai.OpenAI(api_key=newcomer.secret("acme"), base_url=newcomer.run["urls"]["api"]).chat.completions.create(
+    answer = openai.OpenAI(
+        api_key=newcomer.secret("acme"), base_url=newcomer.run["urls"]["api"]
+    ).chat.completions.create(
         model="gpt-4o-mini", messages=[{"role": "user", "content": "One line, please."}]
     )
     message = anthropic.Anthropic(
         api_key=newcomer.secret("acme"), base_url=newcomer.run["urls"]["web"]
-    ).messages.create(model="claude-haiku-4-5", max_tokens=40, messages=[{"role": "user", "content": "And another."}])
+    ).messages.create(
+        model="claude-haiku-4-5", max_tokens=40, messages=[{"role": "user", "content": "And another."}]
+    )
 
     assert answer.usage and message.usage
     served = newcomer.simulator.settled(since=since)
@@ -85,14 +100,23 @@ def test_the_owner_signs_in_and_sees_the_call(newcomer):
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
     signed_in = browser.post(
         f"{base}/accounts/login/",
-        data={"csrfmiddlewaretoken": token, "login": acme["owner"]["email"], "password": acme["owner"]["password"]},
+        data={
+            "csrfmiddlewaretoken": token,
+            "login": acme["owner"]["email"],
+            "password": acme["owner"]["password"],
+        },
         headers={"cookie": cookies, "referer": f"http://{host}/accounts/login/", "origin": f"http://{host}"},
         allow_redirects=False,
         timeout=30,
     )
     assert signed_in.status_code == 302, signed_in.text[:2000]
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
-    for path, expected in (("/", "gpt-4o-mini"), ("/calls/", "gpt-4o-mini"), ("/keys/", "demo"), ("/invoices/", "USD")):
+    for path, expected in (
+        ("/", "gpt-4o-mini"),
+        ("/calls/", "gpt-4o-mini"),
+        ("/keys/", "demo"),
+        ("/invoices/", "USD"),
+    ):
         page = browser.get(f"{base}{path}", headers={"cookie": cookies}, timeout=30)
         assert page.status_code == 200, (path, page.status_code)
         assert expected in page.text or "$" in page.text, path
@@ -101,7 +125,7 @@ def test_the_owner_signs_in_and_sees_the_call(newcomer):
 def test_provider_ledger_and_invoice_agree_to_the_last_digit_after_a_mixed_load_on_two_tenants(newcomer):
     newcomer.simulator.reset()
     since = newcomer.simulator.last_seq()
-    began = {slug: newcomer.usage_on_invoice(slug) for slug in ("acme", "globex")}
+    began = {slug: caught_up(newcomer, slug) for slug in ("acme", "globex")}
     newcomer.simulator.add_fault({"status": 503}, match={"model": "gpt-4o-mini"}, probability=0.15, seed=3)
     newcomer.simulator.add_fault({"between_chunks_ms": 5}, match={"stream": True}, probability=0.5, seed=4)
     ids: dict[str, set[str]] = {"acme": set(), "globex": set()}
@@ -150,7 +174,9 @@ def test_provider_ledger_and_invoice_agree_to_the_last_digit_after_a_mixed_load_
     for entry in served:
         slug = events[entry["request_id"]]
         usage = entry["usage"]
-        cost = Decimal(usage["prompt_tokens"]) * Decimal("0.15") + Decimal(usage["completion_tokens"]) * Decimal("0.60")
+        cost = Decimal(usage["prompt_tokens"]) * Decimal("0.15") + Decimal(
+            usage["completion_tokens"]
+        ) * Decimal("0.60")
         billed[slug] += cost * rates[slug] / 1_000_000
     assert prices == billed
     for slug in rates:
@@ -175,7 +201,9 @@ def test_lower_limits_and_suspension_refuse_the_next_call_with_a_reason(newcomer
     catalogue = newcomer.clone.parent / "lower.yaml"
     exported = newcomer.manage("catalogue", "export")
     starter = exported.index("name: starter")
-    lowered = exported[:starter] + re.sub(r"spend_per_month: '?[\d.]+'?", "spend_per_month: '0.00'", exported[starter:], count=1)
+    lowered = exported[:starter] + re.sub(
+        r"spend_per_month: '?[\d.]+'?", "spend_per_month: '0.00'", exported[starter:], count=1
+    )
     catalogue.write_text(lowered)
     newcomer.manage("catalogue", "apply", str(catalogue))
 
@@ -194,13 +222,27 @@ def test_lower_limits_and_suspension_refuse_the_next_call_with_a_reason(newcomer
 
 
 def test_a_tenant_is_made_while_the_system_runs_and_its_host_answers(newcomer):
-    newcomer.manage("tenant", "create", "initech", "--name", "Initech", "--plan", "starter", "--owner", "bill@initech.example")
+    newcomer.manage(
+        "tenant",
+        "create",
+        "initech",
+        "--name",
+        "Initech",
+        "--plan",
+        "starter",
+        "--owner",
+        "bill@initech.example",
+    )
 
     page = requests.get(
-        f"{newcomer.run['urls']['web']}/accounts/login/", headers={"host": f"initech.localhost:{newcomer.port}"}, timeout=30
+        f"{newcomer.run['urls']['web']}/accounts/login/",
+        headers={"host": f"initech.localhost:{newcomer.port}"},
+        timeout=30,
     )
     unknown = requests.get(
-        f"{newcomer.run['urls']['web']}/accounts/login/", headers={"host": f"umbrella.localhost:{newcomer.port}"}, timeout=30
+        f"{newcomer.run['urls']['web']}/accounts/login/",
+        headers={"host": f"umbrella.localhost:{newcomer.port}"},
+        timeout=30,
     )
 
     assert page.status_code == 200
@@ -216,7 +258,11 @@ def test_stopping_leaves_no_process_and_a_second_start_has_the_same_data(newcome
     assert newcomer.down() == 0
     assert not (newcomer.home / "run.json").exists()
     assert [name for name, pid in pids.items() if psutil.pid_exists(pid)] == []
-    mine = [p.pid for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("LOCKSTEP_HOME") == str(newcomer.home)]
+    mine = [
+        p.pid
+        for p in psutil.process_iter(["environ"])
+        if (p.info["environ"] or {}).get("LOCKSTEP_HOME") == str(newcomer.home)
+    ]
     assert [pid for pid in mine if pid != os.getpid()] == []
 
     newcomer.up()

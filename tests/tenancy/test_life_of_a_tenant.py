@@ -39,7 +39,8 @@ def columns_of(schema: str) -> list[tuple]:
         )
         grants = cursor.fetchall()
     return [
-        tuple(str(value).replace(schema, "SCHEMA") for value in row) for row in [*columns, *constraints, *grants]
+        tuple(str(value).replace(schema, "SCHEMA") for value in row)
+        for row in [*columns, *constraints, *grants]
     ]
 
 
@@ -81,7 +82,8 @@ def test_a_tenant_that_is_not_ready_is_found_by_nobody(db):
 
 
 @pytest.mark.parametrize(
-    "slug", ["", "a", "Acme", "1st", "-x", "x-", "a--b", "a_b", "a.b", "a b", "operator", "www", "x" * 41, "ä"]
+    "slug",
+    ["", "a", "Acme", "1st", "-x", "x-", "a--b", "a_b", "a.b", "a b", "operator", "www", "x" * 41, "ä"],
 )
 def test_a_slug_that_cannot_be_a_host_is_refused(db, slug):
     with control_plane(), pytest.raises(InvalidSlug):
@@ -128,7 +130,9 @@ def test_an_erased_tenant_leaves_no_schema_and_no_host_but_its_row_for_the_books
         tenant = services.begin_tenant(slug="leaving", name="Leaving Ltd")
         services.build_schema(tenant)
         tenant = services.mark_ready(tenant)
-        deleting = governance.delete_tenant(tenant, reason="Asked to.", grace=timedelta(days=30), actor=OPERATOR)
+        deleting = governance.delete_tenant(
+            tenant, reason="Asked to.", grace=timedelta(days=30), actor=OPERATOR
+        )
 
         assert not deleting.is_served
         assert services.erase_due_tenants(timezone.now()) == []

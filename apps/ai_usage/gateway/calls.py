@@ -20,13 +20,12 @@ from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.foreign import NOT_EXPRESSIBLE
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
 from apps.ai_usage.gateway.process import GatewayProcess, now
+from apps.ai_usage.gateway.refusals import exhausted, refused_by_limit
 from apps.ai_usage.gateway.requests import ModelRequest, Scope
 from apps.ai_usage.gateway.rules import Permitted, permit
 from apps.ai_usage.gateway.upstream import Answer, UpstreamFailed
 from apps.ai_usage.ledger.records import Record
-from apps.ai_usage.tariffs import Unpriced
 from apps.governance.admission.ask import Admitted, Ask
-from apps.governance.admission.types import Kind as LimitKind
 from apps.governance.admission.types import Refused, Stale
 from apps.money import nano_up_from_pico
 
@@ -222,6 +221,8 @@ class Call:
         record.events += self.lost_events
         if self.claim is not None:
             self.claim.keep_with(record)
+        # A process that stood still past its lease holds it again before others could be let in on top of it.
+        await self.process.engine.ensure_lease(admitted)
         await self.process.recorder.commit(record)
         self._observe(record)
         self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), metered.total_tokens)
@@ -355,72 +356,6 @@ class ProvidersAnswer(Exception):
         super().__init__(answer.status)
         self.answer = answer
         self.body = body
-
-
-def refused_by_limit(refused: Refused) -> Refusal:
-    """A limit's refusal in the gateway's terms."""
-    name = refused.limit.name
-    headers = ((b"x-lockstep-limit", name.encode()),)
-    if refused.limit.kind is LimitKind.BUDGET:
-        return Refusal(
-            Kind.QUOTA, "budget_exhausted", refused.message, retry_after=refused.retry_after, headers=headers
-        )
-    return Refusal(
-        Kind.RATE, refused.code.value, refused.message, retry_after=refused.retry_after, headers=headers
-    )
-
-
-def exhausted(last: tuple[Failure, str] | None) -> Refusal:
-    """What to say when no target answered: the last failure's kind, never a provider's inner words."""
-    if last is None:
-        return Refusal(
-            Kind.UPSTREAM_BUSY,
-            "no_target_available",
-            "Every provider of this model is failing right now. Try again shortly.",
-            retry_after=5,
-        )
-    failure, _ = last
-    kinds = {
-        "rate_limited": (Kind.UPSTREAM_BUSY, "provider_rate_limited", "The provider is limiting our rate."),
-        "overloaded": (Kind.UPSTREAM_BUSY, "provider_overloaded", "The provider is overloaded."),
-        "timeout": (Kind.UPSTREAM_TIMEOUT, "provider_timeout", "The provider did not answer in time."),
-        "context_too_long": (
-            Kind.INVALID,
-            "context_length_exceeded",
-            "The input is longer than this model can take.",
-        ),
-        "content_policy": (
-            Kind.INVALID,
-            "content_policy_violation",
-            "The provider's content policy refused this.",
-        ),
-        "provider_lacks_model": (
-            Kind.UPSTREAM,
-            "provider_lacks_model",
-            "The provider does not have this model.",
-        ),
-        "provider_refused_us": (
-            Kind.UPSTREAM,
-            "provider_refused_us",
-            "The provider did not accept our credential.",
-        ),
-        "provider_quota": (
-            Kind.UPSTREAM,
-            "provider_quota",
-            "The operator's quota at the provider is used up.",
-        ),
-    }
-    kind, code, said = kinds.get(
-        failure.outcome, (Kind.UPSTREAM, "provider_failed", "The provider failed to answer.")
-    )
-    if kind is not Kind.INVALID:
-        said += " Try again shortly."
-    return Refusal(kind, code, said, retry_after=failure.retry_after)
-
-
-def unpriced(error: Unpriced) -> Refusal:
-    """A call that cannot be priced is not made."""
-    return Refusal(Kind.NOT_FOUND, "model_not_priced", str(error), param="model")
 
 
 def _ms_since(began: float) -> int:

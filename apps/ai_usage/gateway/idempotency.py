@@ -8,7 +8,6 @@ its name back. A process that dies leaves an open claim behind, which may be tak
 import asyncio
 import contextlib
 from collections import OrderedDict
-from functools import cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -28,7 +27,7 @@ from apps.ai_usage.gateway.process import GatewayProcess
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import Scope
 from apps.ai_usage.gateway.rules import check_standing, route_of
-from apps.ai_usage.models import IdempotentCall
+from apps.ai_usage.ledger import claim_statements
 from apps.keys import selectors as keys
 from apps.tenancy.services import in_tenant
 from apps.tenancy.types import TenantRef
@@ -80,7 +79,11 @@ async def _keep_alive(process: GatewayProcess, claim: Claim) -> None:
     while True:
         await asyncio.sleep(settings.GATEWAY_LEASE_SECONDS / 3)
         try:
-            await _execute(process, _extend(claim.tenant.schema), (claim.id, claim.call_id))
+            await _execute(
+                process,
+                claim_statements.extend(claim.tenant.schema),
+                (settings.GATEWAY_LEASE_SECONDS, claim.id, claim.call_id),
+            )
         except (psycopg.Error, OSError):
             # The next turn may find PostgreSQL back; if none does, the lease is what it is for.
             continue
@@ -89,7 +92,7 @@ async def _keep_alive(process: GatewayProcess, claim: Claim) -> None:
 async def _give_back(process: GatewayProcess, claim: Claim) -> None:
     # Where this fails, the lease runs out by itself.
     with contextlib.suppress(psycopg.Error, OSError):
-        await _execute(process, _forget(claim.tenant.schema), (claim.id, claim.call_id))
+        await _execute(process, claim_statements.forget(claim.tenant.schema), (claim.id, claim.call_id))
 
 
 async def _repeat(call: Call, row: Any, mark: bytes, scope: Scope, send: Send) -> None:
@@ -170,7 +173,7 @@ async def _claim(
             "lease": settings.GATEWAY_LEASE_SECONDS,
             "hours": KEPT_HOURS,
         }
-        cursor = await conn.execute(_take(tenant.schema), parameters)
+        cursor = await conn.execute(claim_statements.take(tenant.schema), parameters)
         row = await cursor.fetchone()
         return row[0] if row else None
 
@@ -178,49 +181,10 @@ async def _claim(
 async def _read(process: GatewayProcess, tenant: TenantRef, claim_id: UUID) -> Any:
     async with process.pool.connection() as conn:
         cursor = conn.cursor(row_factory=namedtuple_row)
-        await cursor.execute(f"SELECT * FROM {_table(tenant.schema)} WHERE id = %s", (claim_id,))
+        await cursor.execute(claim_statements.read(tenant.schema), (claim_id,))
         return await cursor.fetchone()
 
 
-async def _execute(process: GatewayProcess, statement: str, words: tuple[UUID, UUID]) -> None:
+async def _execute(process: GatewayProcess, statement: str, words: tuple[Any, ...]) -> None:
     async with process.pool.connection() as conn:
         await conn.execute(statement, words)
-
-
-def _table(schema: str) -> str:
-    return f'"{schema}"."{IdempotentCall._meta.db_table}"'
-
-
-@cache
-def _take(schema: str) -> str:
-    """Insert the claim, or take over one that ran out: of its window, or of its lease.
-
-    The same request taken over keeps its event's id. Its first call may have been charged after all, by a process
-    that has not reached PostgreSQL yet, and then the second charge is the one that the ledger does not take.
-    """
-    return f"""
-INSERT INTO {_table(schema)} AS mine
-    (id, fingerprint, call_id, event_id, state, lease_until, content_type, answer, expires_at)
-VALUES (%(id)s, %(mark)s, %(call)s, %(event)s, 'open', now() + make_interval(secs => %(lease)s), '', NULL,
-        now() + make_interval(hours => %(hours)s))
-ON CONFLICT (id) DO UPDATE
-   SET fingerprint = excluded.fingerprint, call_id = excluded.call_id, state = 'open', answer = NULL,
-       lease_until = excluded.lease_until, expires_at = excluded.expires_at,
-       event_id = CASE WHEN mine.expires_at > now() AND mine.fingerprint = excluded.fingerprint
-                       THEN mine.event_id ELSE excluded.event_id END
- WHERE mine.expires_at <= now() OR (mine.state = 'open' AND mine.lease_until <= now())
-RETURNING event_id
-"""
-
-
-@cache
-def _extend(schema: str) -> str:
-    return (
-        f"UPDATE {_table(schema)} SET lease_until = now() + make_interval(secs => {settings.GATEWAY_LEASE_SECONDS}) "
-        "WHERE id = %s AND call_id = %s AND state = 'open'"
-    )
-
-
-@cache
-def _forget(schema: str) -> str:
-    return f"DELETE FROM {_table(schema)} WHERE id = %s AND call_id = %s AND state = 'open'"

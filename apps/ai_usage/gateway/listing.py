@@ -11,9 +11,9 @@ from django.conf import settings
 from apps.ai_usage.gateway import replies, upstream
 from apps.ai_usage.gateway.attempts import Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify
-from apps.ai_usage.gateway.calls import exhausted, refused_by_limit
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess, now
+from apps.ai_usage.gateway.refusals import exhausted, refused_by_limit
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import Receive, Scope, headers_of, parse_json, read_body
 from apps.ai_usage.gateway.rules import check_standing, route_of

@@ -14,6 +14,7 @@ from apps.governance.types import Actor
 from apps.tenancy.services import in_tenant
 from tests.factories.tenants import entitle
 from tests.planes import control_plane
+from tests.system import wait_for
 
 OPERATOR = Actor.system("tests")
 
@@ -192,7 +193,7 @@ def test_a_model_that_does_not_exist_is_a_404_the_sdk_understands(caller):
         caller.openai.chat.completions.create(model="gpt-99", messages=[])
 
     assert refused.value.code == "model_not_found"
-    (call,) = caller.calls()
+    (call,) = wait_for(caller.calls)
     assert (call.status, call.outcome, call.error_code) == (404, "refused", "model_not_found")
 
 

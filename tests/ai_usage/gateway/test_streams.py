@@ -2,24 +2,14 @@
 
 import json
 import socket
-import time
 from decimal import Decimal
 
 import openai
 import pytest
 
+from tests.system import wait_for
+
 ASK = {"messages": [{"role": "user", "content": "Tell a long story."}]}
-
-
-def wait_for(found, seconds=15):
-    """What `found` answers once it answers something."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        answer = found()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")
 
 
 def raw_stream(caller, body: dict) -> socket.socket:

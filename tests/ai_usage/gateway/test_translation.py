@@ -15,9 +15,15 @@ CLAUDE, GPT = "claude-sonnet-5-5", "gpt-4o-mini"
 HELLO = [{"role": "user", "content": "Say hello across the border."}]
 CHAT_TOOL = {
     "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"at": {"type": "string"}}},
+    },
 }
-MESSAGE_TOOL = {"name": "weather", "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}}}
+MESSAGE_TOOL = {
+    "name": "weather",
+    "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}},
+}
 CLAUDE_RATES = {"input_tokens": "3", "output_tokens": "15"}
 GPT_RATES = {"prompt_tokens": "0.15", "completion_tokens": "0.60"}
 
@@ -102,7 +108,11 @@ def test_a_tool_is_called_and_answered_through_the_openai_sdk_on_claude(caller, 
 
     conversation = [
         *HELLO,
-        {"role": "assistant", "content": None, "tool_calls": [call.model_dump(include={"id", "type", "function"})]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [call.model_dump(include={"id", "type", "function"})],
+        },
         {"role": "tool", "tool_call_id": call.id, "content": "Rain"},
     ]
     for said in conversation[1]["tool_calls"]:
@@ -146,9 +156,7 @@ def test_what_cannot_be_said_is_refused_by_name_and_no_provider_is_asked(caller,
     with pytest.raises(openai.BadRequestError) as chat:
         caller.openai.chat.completions.create(model=CLAUDE, messages=HELLO, logprobs=True)
     with pytest.raises(anthropic.BadRequestError) as message:
-        caller.anthropic.messages.create(
-            model=GPT, max_tokens=50, messages=HELLO, extra_body={"top_k": 3}
-        )
+        caller.anthropic.messages.create(model=GPT, max_tokens=50, messages=HELLO, extra_body={"top_k": 3})
     with pytest.raises(anthropic.BadRequestError) as beta:
         caller.anthropic.messages.create(
             model=GPT, max_tokens=50, messages=HELLO, extra_headers={"anthropic-beta": "x-2026"}
@@ -233,7 +241,9 @@ def mixed(simulator, django_db_blocker):
 
 def test_a_target_of_the_clients_dialect_comes_first_and_the_other_is_the_way_out(caller, simulator, mixed):
     first = caller.chat(model=mixed)
-    simulator.add_fault({"status": 400, "error_code": "context_length_exceeded"}, match={"model": "mixed-gpt"}, times=2)
+    simulator.add_fault(
+        {"status": 400, "error_code": "context_length_exceeded"}, match={"model": "mixed-gpt"}, times=2
+    )
     second = caller.chat(model=mixed)
     third = caller.chat(model=mixed, logprobs=True)
 

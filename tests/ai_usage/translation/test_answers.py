@@ -6,7 +6,12 @@ import pytest
 from apps.ai_usage.translation import answers
 from apps.ai_usage.translation.streams import ChatFromMessage, MessageFromChat
 
-USAGE = {"input_tokens": 10, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2, "output_tokens": 7}
+USAGE = {
+    "input_tokens": 10,
+    "cache_read_input_tokens": 5,
+    "cache_creation_input_tokens": 2,
+    "output_tokens": 7,
+}
 
 
 def event(kind, **members):
@@ -35,11 +40,19 @@ MESSAGE_STREAM = [
     event("content_block_delta", index=1, delta={"type": "text_delta", "text": "Let me "}),
     event("content_block_delta", index=1, delta={"type": "text_delta", "text": "look."}),
     event("content_block_stop", index=1),
-    event("content_block_start", index=2, content_block={"type": "tool_use", "id": "t1", "name": "w", "input": {}}),
+    event(
+        "content_block_start",
+        index=2,
+        content_block={"type": "tool_use", "id": "t1", "name": "w", "input": {}},
+    ),
     event("content_block_delta", index=2, delta={"type": "input_json_delta", "partial_json": '{"a"'}),
     event("content_block_delta", index=2, delta={"type": "input_json_delta", "partial_json": ":1}"}),
     event("content_block_stop", index=2),
-    event("content_block_start", index=3, content_block={"type": "tool_use", "id": "t2", "name": "x", "input": {}}),
+    event(
+        "content_block_start",
+        index=3,
+        content_block={"type": "tool_use", "id": "t2", "name": "x", "input": {}},
+    ),
     event("content_block_stop", index=3),
     event("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 7}),
     event("message_stop"),
@@ -59,10 +72,18 @@ def test_a_message_stream_becomes_chunks_in_order(at_once):
         {"role": "assistant", "content": "", "refusal": None},
         {"content": "Let me "},
         {"content": "look."},
-        {"tool_calls": [{"index": 0, "id": "t1", "type": "function", "function": {"name": "w", "arguments": ""}}]},
+        {
+            "tool_calls": [
+                {"index": 0, "id": "t1", "type": "function", "function": {"name": "w", "arguments": ""}}
+            ]
+        },
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]},
-        {"tool_calls": [{"index": 1, "id": "t2", "type": "function", "function": {"name": "x", "arguments": ""}}]},
+        {
+            "tool_calls": [
+                {"index": 1, "id": "t2", "type": "function", "function": {"name": "x", "arguments": ""}}
+            ]
+        },
         {"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]},
         {},
     ]
@@ -89,9 +110,21 @@ CHAT_STREAM = [
     chunk({"role": "assistant", "content": ""}),
     chunk({"content": "Let me "}),
     chunk({"content": "look."}),
-    chunk({"tool_calls": [{"index": 0, "id": "t1", "type": "function", "function": {"name": "w", "arguments": ""}}]}),
+    chunk(
+        {
+            "tool_calls": [
+                {"index": 0, "id": "t1", "type": "function", "function": {"name": "w", "arguments": ""}}
+            ]
+        }
+    ),
     chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"a":1}'}}]}),
-    chunk({"tool_calls": [{"index": 1, "id": "t2", "type": "function", "function": {"name": "x", "arguments": "{}"}}]}),
+    chunk(
+        {
+            "tool_calls": [
+                {"index": 1, "id": "t2", "type": "function", "function": {"name": "x", "arguments": "{}"}}
+            ]
+        }
+    ),
     chunk({}, "tool_calls"),
     data(
         id="c1",
@@ -208,7 +241,12 @@ def test_a_chat_completion_becomes_a_message():
         "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "w", "arguments": '{"a":1}'}}],
     }
     usage = {"prompt_tokens": 17, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 7}}
-    body = {"id": "c1", "model": "g", "choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+    body = {
+        "id": "c1",
+        "model": "g",
+        "choices": [{"message": message, "finish_reason": "stop"}],
+        "usage": usage,
+    }
 
     said = orjson.loads(answers.message_of_chat(orjson.dumps(body)))
 

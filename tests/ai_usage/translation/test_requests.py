@@ -36,7 +36,11 @@ def test_a_whole_conversation_with_tools_becomes_a_message_request():
                 "role": "assistant",
                 "content": "",
                 "tool_calls": [
-                    {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"at":"Ulm"}'}},
+                    {
+                        "id": "c1",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"at":"Ulm"}'},
+                    },
                     {"id": "c2", "type": "function", "function": {"name": "weather", "arguments": ""}},
                 ],
             },
@@ -67,7 +71,10 @@ def test_a_whole_conversation_with_tools_becomes_a_message_request():
                 "role": "user",
                 "content": [
                     {"type": "text", "text": "What is this?"},
-                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                    {
+                        "type": "image",
+                        "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"},
+                    },
                     {"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}},
                 ],
             },
@@ -81,8 +88,16 @@ def test_a_whole_conversation_with_tools_becomes_a_message_request():
             {
                 "role": "user",
                 "content": [
-                    {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "Rain"}]},
-                    {"type": "tool_result", "tool_use_id": "c2", "content": [{"type": "text", "text": "Sun"}]},
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "c1",
+                        "content": [{"type": "text", "text": "Rain"}],
+                    },
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "c2",
+                        "content": [{"type": "text", "text": "Sun"}],
+                    },
                     {"type": "text", "text": "And now?"},
                 ],
             },
@@ -104,7 +119,10 @@ def test_a_whole_conversation_with_tools_becomes_a_chat_request():
             {
                 "role": "user",
                 "content": [
-                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                    {
+                        "type": "image",
+                        "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"},
+                    },
                     {"type": "text", "text": "What is this?"},
                 ],
             },
@@ -147,7 +165,11 @@ def test_a_whole_conversation_with_tools_becomes_a_chat_request():
                 "role": "assistant",
                 "content": [{"type": "text", "text": "Let me see."}],
                 "tool_calls": [
-                    {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": '{"at":"Ulm"}'}}
+                    {
+                        "id": "t1",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"at":"Ulm"}'},
+                    }
                 ],
             },
             {"role": "tool", "tool_call_id": "t1", "content": [{"type": "text", "text": "Rain"}]},
@@ -176,7 +198,10 @@ def test_a_strict_schema_is_said_in_both_dialects():
     back = to_chat(output_config={"format": {"type": "json_schema", "schema": schema}})
 
     assert there["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
-    assert back["response_format"] == {"type": "json_schema", "json_schema": wanted["json_schema"] | {"name": "answer"}}
+    assert back["response_format"] == {
+        "type": "json_schema",
+        "json_schema": wanted["json_schema"] | {"name": "answer"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -239,7 +264,10 @@ def test_what_a_message_cannot_say_is_named(members, named):
         ({"stop_sequences": list("abcde")}, "stop_sequences"),
         ({"cache_control": {"type": "ephemeral"}}, "cache_control"),
         ({"something_new": 1}, "something_new"),
-        ({"system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}, "system[0].cache_control"),
+        (
+            {"system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
+            "system[0].cache_control",
+        ),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
         ({"tools": [{"name": "w", "input_schema": {}, "cache_control": {"type": "ephemeral"}}]},
          "tools[0].cache_control"),

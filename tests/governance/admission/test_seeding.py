@@ -252,8 +252,8 @@ async def test_a_counter_from_before_its_limit_was_in_force_is_not_trusted(
 ) -> None:
     limited = monthly(tenant)
     first = await tenant.admitted(timed, limited, input_nano=100)
-    unlimited = tenant.limits()
-    await tenant.finish(timed, await tenant.admitted(timed, unlimited, input_nano=700), 700)
+    # Spent by other ways than admission, so that nothing told the counter.
+    commit_old(tenant, 700, clock.now())
     clock.advance(1_000)
 
     again = tenant.limits(budget("tenant.spend_per_month", 1_000, MONTH, since_ms=clock.now()))
@@ -263,6 +263,28 @@ async def test_a_counter_from_before_its_limit_was_in_force_is_not_trusted(
     assert tenant.counter(first.compiled.budgets[0]) == (700, 100)
     await tenant.refused(timed, again, input_nano=201)
     assert tenant.ledger.reads == 2
+
+
+async def test_what_is_spent_while_a_budget_is_lifted_counts_when_it_is_back(
+    timed: AdmissionEngine, tenant: Tenant
+) -> None:
+    limited = tenant.limits(
+        budget("tenant.spend_per_month", 1_000, MONTH),
+        budget("key.spend_per_day", 1_000, DAY, subject="k"),
+        key="k",
+    )
+    of_other_key = tenant.limits(budget("tenant.spend_per_month", 1_000, MONTH), key="other")
+    first = await tenant.admitted(timed, limited, input_nano=100)
+    lifted = tenant.limits(key="k")
+    await tenant.finish(timed, await tenant.admitted(timed, of_other_key, input_nano=50), 50)
+    unharmed = tenant.ledger.reads
+    await tenant.finish(timed, await tenant.admitted(timed, lifted, input_nano=700), 700)
+
+    refused = await tenant.refused(timed, limited, input_nano=251)
+
+    assert (refused.limit.name, refused.remaining) == ("tenant.spend_per_month", 150)
+    assert [tenant.counter(window) for window in first.compiled.budgets] == [(750, 100), (700, 100)]
+    assert (unharmed, tenant.ledger.reads) == (1, 2)
 
 
 async def test_a_ledger_that_cannot_be_read_admits_nobody_and_is_asked_again(

@@ -3,10 +3,10 @@
 import asyncio
 import gc
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import uvloop
@@ -181,23 +181,40 @@ async def test_scripts_are_told_again_to_a_server_that_forgot_them(own_server: S
     await valkey.close()
 
 
-async def test_it_signs_in_and_selects_its_database_also_over_a_socket(tmp_path: Path) -> None:
-    words = [str(get_binary_path()), "--port", "0", "--unixsocket", str(tmp_path / "v.sock"), "--save", ""]
-    with subprocess.Popen([*words, "--requirepass", "open sesame"], stdout=subprocess.DEVNULL) as server:
-        while not (tmp_path / "v.sock").exists():
+async def test_it_signs_in_and_selects_its_database_also_over_a_socket() -> None:
+    # A path of its own: pytest's directories are longer than the name of a socket may be.
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/v.sock"
+        words = [str(get_binary_path()), "--port", "0", "--unixsocket", path, "--save", ""]
+        with subprocess.Popen([*words, "--requirepass", "open sesame"], stdout=subprocess.DEVNULL) as server:
+            try:
+                await _accepting(path)
+                url = f"unix://:open%20sesame@{path}?db=2"
+                valkey = Valkey(url)
+
+                await valkey.execute("SET", "a", "1")
+                info = await valkey.execute("CLIENT", "INFO")
+                with pytest.raises(ValkeyError, match="WRONGPASS"):
+                    await Valkey(url.replace("open", "shut")).execute("PING")
+
+                assert b"db=2" in info
+                assert b"name=lockstep" in info
+                await valkey.close()
+            finally:
+                server.kill()
+
+
+async def _accepting(path: str) -> None:
+    """Wait until the server listens, which is a moment after its socket has a name."""
+    for _ in range(500):
+        try:
+            _, writer = await asyncio.open_unix_connection(path)
+        except OSError:
             await asyncio.sleep(0.01)
-        url = f"unix://:open%20sesame@{tmp_path}/v.sock?db=2"
-        valkey = Valkey(url)
-
-        await valkey.execute("SET", "a", "1")
-        info = await valkey.execute("CLIENT", "INFO")
-        with pytest.raises(ValkeyError, match="WRONGPASS"):
-            await Valkey(url.replace("open", "shut")).execute("PING")
-
-        assert b"db=2" in info
-        assert b"name=lockstep" in info
-        await valkey.close()
-        server.kill()
+        else:
+            writer.close()
+            return
+    raise AssertionError("Valkey does not listen.")
 
 
 def test_it_runs_on_uvloop(shared_server: Server) -> None:

@@ -23,10 +23,10 @@ for i = 4, 3 + count * 7, 7 do
     call('HDEL', counter, 'k')
     call('DEL', counter .. ':late')
     call('PEXPIRE', counter, counter_ttl(tonumber(ARGV[i + 4]), now))
-    local fresh = prefix .. ':new:' .. ARGV[i + 6]
-    call('ZREMRANGEBYSCORE', fresh, '-inf', now - DAY)
-    call('ZADD', fresh, now, ARGV[i + 3] .. ' ' .. ARGV[i])
-    call('PEXPIRE', fresh, DAY)
+    local list, window_end = prefix .. ':seeded:' .. ARGV[i + 6], tonumber(ARGV[i + 4])
+    call('ZREMRANGEBYSCORE', list, '-inf', now)
+    call('ZADD', list, window_end > 0 and window_end or '+inf', ARGV[i + 3] .. ' ' .. ARGV[i])
+    call('PEXPIRE', list, 400 * DAY)
     seeded[ARGV[i]] = counter
     accepted = accepted + 1
   end

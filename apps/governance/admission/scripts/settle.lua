@@ -63,15 +63,18 @@ if tokens >= 0 and #buckets > 0 then
 end
 
 if amount > 0 then
-  -- Budgets seeded since this lease was admitted that it doesn't hold: set up while it was under way. The ledger
-  -- counts it in them, their counters do not.
+  -- Counters that do not hear of this amount although the ledger counts it in them: of budgets set up while the call
+  -- was under way, or not in force at present. They are read from the ledger when they are next asked for.
   for subject in string.gmatch(subjects, '%S+') do
-    local seeded = call('ZRANGEBYSCORE', prefix .. ':new:' .. subject, admitted, '+inf')
-    for _, entry in ipairs(seeded) do
+    local list = prefix .. ':seeded:' .. subject
+    for _, entry in ipairs(call('ZRANGE', list, 0, -1)) do
       local start, budget = string.match(entry, '^(%d+) (.*)$')
-      local is_held = admitted < tonumber(start)
-      for i = 1, #budgets, 3 do is_held = is_held or budgets[i] == budget end
-      if not is_held then invalidate(budget) end
+      local is_told = admitted < tonumber(start)
+      for i = 1, #budgets, 3 do is_told = is_told or budgets[i] == budget end
+      if not is_told then
+        invalidate(budget)
+        call('ZREM', list, entry)
+      end
     end
   end
 end
