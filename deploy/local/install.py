@@ -80,7 +80,8 @@ def _install_with_uv(lock_file: Path) -> bool:
         if not _succeeds([*PIP, "install", "--no-compile", *OPTIONS, _lock_file("install")]):
             return False
         uv = str(ENVIRONMENT / "bin" / "uv")
-    names = [f"{name}={value}" for name, value in _package_sources().items()]
+    # The machine's own certificates, as pip has them: networks with a proxy of their own are common.
+    names = ["UV_SYSTEM_CERTS=true", *(f"{name}={value}" for name, value in _package_sources().items())]
     # Like pip, it may take a package from any of the sources: the hashes say which file is the right one.
     options = ["--index-strategy", "unsafe-best-match", *OPTIONS]
     return _succeeds(["env", *names, uv, "pip", "install", "--python", PYTHON, *options, lock_file])
