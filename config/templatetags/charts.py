@@ -95,6 +95,11 @@ class Drawing:
     baseline: int
     total_height: int
 
+    @property
+    def axis_width(self) -> int:
+        """Pixels for the longest label of the vertical axis, at about seven a character."""
+        return max([52, *(7 * len(tick.label) + 4 for tick in self.y_ticks)])
+
 
 def part(thing: Any, name: str, default: Any = None) -> Any:
     """A named part of a dict or of an object, whichever a view found simpler to make."""
