@@ -222,7 +222,7 @@ class Call:
         if self.claim is not None:
             self.claim.keep_with(record)
         # A process that stood still past its lease holds it again before others could be let in on top of it.
-        await self.process.engine.ensure_lease(admitted)
+        await self.process.engine.ensure_lease(admitted, settings.GATEWAY_LEASE_SECONDS * 250)
         await self.process.recorder.commit(record)
         self._observe(record)
         self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), metered.total_tokens)
