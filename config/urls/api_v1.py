@@ -9,5 +9,6 @@ urlpatterns = [
     path("docs", views.ApiDocs.as_view(url_name="api-schema"), name="api-docs"),
     path("", include("apps.keys.api.urls")),
     path("", include("apps.ai_usage.api.urls")),
+    path("", include("apps.governance_faces.api.urls")),
     path("", include("apps.billing.api.urls")),
 ]

@@ -7,6 +7,7 @@ from config.urls.health import health
 urlpatterns = [
     path("", include("apps.ai_usage.portal.urls")),
     path("keys/", include("apps.keys.portal.urls")),
+    path("governance/", include("apps.governance_faces.portal.urls")),
     path("invoices/", include("apps.billing.portal.urls")),
     path("members/", include("apps.identity.portal.urls")),
     path("accounts/", include("apps.identity.portal.account_urls")),

@@ -94,7 +94,10 @@ def main() -> int:
         settings = LocalSettings.read(inherited)
         make_home(settings.home)
         with locked(settings.home, doing="make up"):
-            return LocalSystem(settings, inherited, console).run()
+            code = LocalSystem(settings, inherited, console).run()
+        if code == 0:
+            console.show("Stopped.")
+        return code
     except LocalServiceError as error:
         console.show(f"\n{error}\n")
         return 1

@@ -1,0 +1,7 @@
+"""Governance's tables, a file for each subject."""
+
+from apps.governance.models.audit import AuditEntry, OperatorAuditEntry
+from apps.governance.models.budgets import Budget
+from apps.governance.models.entitlements import Entitlements
+
+__all__ = ["AuditEntry", "Budget", "Entitlements", "OperatorAuditEntry"]

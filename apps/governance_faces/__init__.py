@@ -1,0 +1,1 @@
+"""What members and integrations see of governance: its portal pages and its REST API."""

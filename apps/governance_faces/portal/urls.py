@@ -1,0 +1,6 @@
+"""Pages below /governance/."""
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "governance"
+urlpatterns: list[URLPattern | URLResolver] = []
