@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.governance.errors import AuditChainBroken
 from apps.governance.models import AuditEntry, OperatorAuditEntry
 from apps.governance.types import Actor, ActorKind
+from apps.governance.webhooks.from_audit import actor_of, tell
 from apps.tenancy import services as tenancy
 from apps.tenancy.selectors import current_tenant
 
@@ -48,6 +49,7 @@ def record_audit(
         )
         entry.hash = entry_hash(entry)
         entry.save(force_insert=True)
+        tell(entry)
     if actor.kind is ActorKind.OPERATOR:
         _record_for_operators(action, actor, target_kind, target_id, details)
 
@@ -100,6 +102,23 @@ def entry_hash(entry: AuditEntry) -> bytes:
     }
     body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(bytes(entry.previous_hash) + body).digest()
+
+
+def as_event(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as it is delivered and exported: all that its hash covers, and the hashes."""
+    return {
+        "sequence": entry.sequence,
+        "id": str(entry.id),
+        "at": _stamp(entry.at),
+        "action": entry.action,
+        "actor": actor_of(entry),
+        "target": {"kind": entry.target_kind, "id": entry.target_id},
+        "details": entry.details,
+        "request_id": entry.request_id,
+        "address": entry.address,
+        "previous_hash": bytes(entry.previous_hash).hex(),
+        "hash": bytes(entry.hash).hex(),
+    }
 
 
 def verify_chain() -> int:

@@ -33,3 +33,41 @@ class AuditChainBroken(DomainError):
 
     def __init__(self, sequence: int, reason: str) -> None:
         super().__init__(f"The audit log does not hold from entry {sequence}: {reason}.")
+
+
+class WebhookAddressRefused(DomainError):
+    status = 400
+    code = "webhook_address_refused"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"This address cannot be an endpoint: {reason}.")
+
+
+class InvalidWebhookSettings(DomainError):
+    status = 400
+    code = "invalid_webhook_settings"
+
+
+class WebhookNotFound(DomainError):
+    status = 404
+    code = "webhook_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such webhook endpoint or delivery here.")
+
+
+class WebhookLimitReached(DomainError):
+    status = 409
+    code = "webhook_limit_reached"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"There can be {limit} webhook endpoints. Delete one that is not needed.")
+
+
+class WebhookIsDisabled(DomainError):
+    status = 409
+    code = "webhook_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("This endpoint is disabled, so nothing is sent to it. Enable it first.")

@@ -3,6 +3,10 @@
 from apps.governance.models import AuditEntry, Budget
 from apps.governance.models import Entitlements as EntitlementsRow
 from apps.governance.types import NOTHING_BOUGHT, AuditRecord, Entitlements, TenantBudget
+from apps.governance.webhooks.reading import webhook_deliveries as webhook_deliveries
+from apps.governance.webhooks.reading import webhook_delivery as webhook_delivery
+from apps.governance.webhooks.reading import webhook_endpoint as webhook_endpoint
+from apps.governance.webhooks.reading import webhook_endpoints as webhook_endpoints
 
 
 def entitlements() -> Entitlements:

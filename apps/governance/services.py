@@ -10,6 +10,17 @@ from apps.governance.audit import record_operator_audit as record_operator_audit
 from apps.governance.audit import verify_chain as verify_chain
 from apps.governance.models import Entitlements as EntitlementsRow
 from apps.governance.types import Actor, Entitlements
+from apps.governance.webhooks.managing import change_webhook as change_webhook
+from apps.governance.webhooks.managing import create_webhook as create_webhook
+from apps.governance.webhooks.managing import delete_webhook as delete_webhook
+from apps.governance.webhooks.managing import disable_webhook as disable_webhook
+from apps.governance.webhooks.managing import enable_webhook as enable_webhook
+from apps.governance.webhooks.managing import replay_failed_webhooks as replay_failed_webhooks
+from apps.governance.webhooks.managing import replay_webhook_audit as replay_webhook_audit
+from apps.governance.webhooks.managing import replay_webhook_delivery as replay_webhook_delivery
+from apps.governance.webhooks.managing import rotate_webhook_secret as rotate_webhook_secret
+from apps.governance.webhooks.managing import send_webhook_test as send_webhook_test
+from apps.governance.webhooks.outbox import emit as emit
 from apps.tenancy import services as tenancy
 from apps.tenancy.types import TenantRef
 

@@ -27,6 +27,8 @@ SCOPES = {
     "settings:read": "See budgets, policies and settings",
     "settings:write": "Change budgets, policies and settings",
     "audit:read": "Read the audit log",
+    "webhooks:read": "See webhook endpoints and deliveries",
+    "webhooks:write": "Create, change and delete webhook endpoints, and send events again",
     "ownership:write": "Make and unmake owners",
 }
 
@@ -36,7 +38,7 @@ _ADMIN = frozenset(SCOPES) - {"ownership:write"}
 _SCOPES_OF: dict[Role, frozenset[str]] = {
     Role.OWNER: frozenset(SCOPES),
     Role.ADMIN: _ADMIN,
-    Role.DEVELOPER: _VIEWER | {"keys:write", "inference:write"},
+    Role.DEVELOPER: _VIEWER | {"keys:write", "inference:write", "webhooks:read"},
     Role.BILLING: frozenset(
         {"usage:read", "invoices:read", "billing:write", "members:read", "settings:read"}
     ),

@@ -3,5 +3,20 @@
 from apps.governance.models.audit import AuditEntry, OperatorAuditEntry
 from apps.governance.models.budgets import Budget
 from apps.governance.models.entitlements import Entitlements
+from apps.governance.models.webhooks import (
+    DeliveryState,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
-__all__ = ["AuditEntry", "Budget", "Entitlements", "OperatorAuditEntry"]
+__all__ = [
+    "AuditEntry",
+    "Budget",
+    "DeliveryState",
+    "Entitlements",
+    "OperatorAuditEntry",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
+]
