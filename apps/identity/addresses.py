@@ -1,5 +1,6 @@
 """Where a request comes from, as far as our own proxies can be believed."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from django.conf import settings
@@ -30,6 +31,8 @@ def address_behind_proxies(peer: str, forwarded: str, proxies: int) -> str:
     return _normal(claimed) or _normal(peer)
 
 
+# Clients come back, and taking an address apart costs several microseconds of each call.
+@lru_cache(maxsize=4096)
 def _normal(text: str) -> str:
     try:
         address = ip_address(text)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -123,11 +124,7 @@ async def post(
     for name, sent in _FORWARDED.items():
         if name in client:
             headers[sent] = client[name].decode("latin-1")
-    timeout = aiohttp.ClientTimeout(
-        total=None,
-        sock_connect=route.connect_timeout,
-        sock_read=max(route.first_byte_timeout, route.between_bytes_timeout),
-    )
+    timeout = _timeout(route.connect_timeout, max(route.first_byte_timeout, route.between_bytes_timeout))
     try:
         async with asyncio.timeout(route.connect_timeout + route.first_byte_timeout):
             response = await session.post(
@@ -151,6 +148,11 @@ async def post(
     return answer
 
 
+@cache
+def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+
+
 async def read_error(answer: Answer) -> bytes:
     """The body of an error answer, as much of it as anybody needs."""
     body = bytearray()
@@ -172,10 +174,14 @@ async def read_all(answer: Answer, seconds: float) -> bytes:
     response = answer.response
     assert response is not None
     most = settings.GATEWAY_MAX_RESPONSE
+    declared = response.content_length
+    fits = declared is not None and declared <= most
     try:
+        if fits and response.content.is_eof():
+            # It came together with the head, as short answers do: a timer for it would be set in vain.
+            return await response.read()
         async with asyncio.timeout(seconds):
-            declared = response.content_length
-            if declared is not None and declared <= most:
+            if fits:
                 return await response.read()
             body = bytearray()
             async for chunk in response.content.iter_any():

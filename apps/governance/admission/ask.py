@@ -72,6 +72,7 @@ class Admitted:
 
     __slots__ = (
         "_pairs",
+        "_quotas",
         "admitted_at_ms",
         "ask",
         "compiled",
@@ -105,6 +106,7 @@ class Admitted:
         # Two numbers per limit: remaining and reset of a rate, free slots, spent and reserved of a budget.
         # They are looked at on demand, as most calls only need a few of them.
         self._pairs = reply[5:end]
+        self._quotas: dict[Kind, Quota | None] = {}
 
     @property
     def call_id(self) -> str:
@@ -162,11 +164,20 @@ class Admitted:
         )
 
     def _tightest(self, kind: Kind) -> Quota | None:
-        best: Quota | None = None
-        for limit, remaining, reset in self._states():
-            if limit.kind is kind and not limit.soft and (best is None or remaining < best.remaining):
-                best = Quota(limit, remaining, reset / 1000)
-        return best
+        # Asked for twice by most calls: for the headers, and for what is written down of the call.
+        if kind not in self._quotas:
+            self._quotas[kind] = self._find_tightest(kind)
+        return self._quotas[kind]
+
+    def _find_tightest(self, kind: Kind) -> Quota | None:
+        pairs = self._pairs
+        best: Limit | None = None
+        least = reset = place = 0
+        for limit in self.ask.limits.limits if pairs else ():
+            if limit.kind is kind and not limit.soft and (best is None or pairs[place] < least):
+                best, least, reset = limit, pairs[place], pairs[place + 1]
+            place += 2
+        return None if best is None else Quota(best, least, reset / 1000)
 
 
 def reached(window: BudgetWindow, spent: int, before: int = -1) -> list[Alert]:
