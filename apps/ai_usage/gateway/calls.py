@@ -297,8 +297,8 @@ async def over_http(
     call: Call, attempt: AttemptLog, granted_output: int | None, ends: float
 ) -> tuple[Answer, bytes | None]:
     """The gateway's own transport: the client's bytes to the provider, the provider's bytes back."""
-    permitted, request, session = call.permitted, call.request, call.process.session
-    assert permitted is not None and session is not None
+    permitted, request, wire = call.permitted, call.request, call.process.wire
+    assert permitted is not None and wire is not None
     began = time.monotonic()
     route, target = permitted.route, attempt.target
     is_foreign = target.dialect != request.dialect
@@ -307,7 +307,7 @@ async def over_http(
     else:
         body = upstream.body_for(request, target, granted_output)
     answer = await upstream.post(
-        session,
+        wire,
         route,
         target,
         upstream.PATHS[request.endpoint_at(target.dialect)],

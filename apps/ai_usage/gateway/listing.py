@@ -155,13 +155,13 @@ async def _counted(
             Kind.INVALID, "other_dialect", f"{route.model} is served in another dialect.", param="model"
         )
     plan, last = Plan(route, targets, process.breakers, "anthropic"), None
-    assert process.session is not None
+    assert process.wire is not None
     while (step := plan.next()) is not None:
         target, _ = step
         try:
             sent = upstream.renamed(body, parsed, route.model, target)
             answer = await upstream.post(
-                process.session, route, target, "/messages/count_tokens", sent, headers, call_id.hex
+                process.wire, route, target, "/messages/count_tokens", sent, headers, call_id.hex
             )
             if answer.status == 200:
                 return 200, await upstream.read_all(answer, settings.GATEWAY_BODY_TIMEOUT)

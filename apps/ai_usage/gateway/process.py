@@ -18,6 +18,7 @@ from apps.ai_usage.gateway.breakers import Breakers
 from apps.ai_usage.gateway.estimates import OutputEstimates
 from apps.ai_usage.gateway.last_uses import LastUses
 from apps.ai_usage.gateway.snapshots import Snapshots
+from apps.ai_usage.gateway.wire import Wire
 from apps.ai_usage.ledger import spent
 from apps.ai_usage.ledger.recorder import Recorder
 from apps.ai_usage.ledger.spool import Spool
@@ -66,19 +67,17 @@ class GatewayProcess:
             Spool(settings.LOCKSTEP_HOME / "spool", limit=settings.GATEWAY_SPOOL_LIMIT),
             replayed=self._forget_counters,
         )
-        self.session: aiohttp.ClientSession | None = None
+        self.wire: Wire | None = None
         self.drains = 0
         self._background: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Open what can be opened; neither PostgreSQL nor Valkey has to be up yet."""
-        self.session = aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers={"User-Agent", "Accept-Encoding"},
-            timeout=aiohttp.ClientTimeout(total=None),
         )
+        self.wire = Wire(session)
         await self.pool.open(wait=False)
         await self.engine.start()
         self.breakers.start()
@@ -95,8 +94,8 @@ class GatewayProcess:
         await self.engine.stop()
         await self.pool.close()
         self.snapshots.close()
-        if self.session is not None:
-            await self.session.close()
+        if self.wire is not None:
+            await self.wire.close()
 
     async def epoch(self, tenant: TenantRef) -> tuple[int | None, bool]:
         """The tenant's epoch now, and whether a writer is between change and commit; None with Valkey away."""

@@ -13,6 +13,7 @@ from django.conf import settings
 from apps.ai_usage import bodies
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, CONNECT, CUT, TIMEOUT, Failure
 from apps.ai_usage.gateway.requests import Headers, ModelRequest
+from apps.ai_usage.gateway.wire import Response, Wire
 from apps.ai_usage.normalise import Endpoint
 from apps.ai_usage.types import RoutePlan, Target
 
@@ -54,7 +55,7 @@ class UpstreamCut(Exception):
 class Answer:
     """A provider's answer whose body has not been read yet."""
 
-    response: aiohttp.ClientResponse | None  # None: read already
+    response: Response | None  # None: read already
     status: int
     headers: dict[str, str]
     # Of a stream: what had arrived when it was found to be one. Until then another target can still be tried.
@@ -102,7 +103,7 @@ def renamed(body: bytes, parsed: dict[str, Any], model: str, target: Target) -> 
 
 
 async def post(
-    session: aiohttp.ClientSession,
+    wire: Wire,
     route: RoutePlan,
     target: Target,
     path: str,
@@ -127,18 +128,14 @@ async def post(
     timeout = _timeout(route.connect_timeout, max(route.first_byte_timeout, route.between_bytes_timeout))
     try:
         async with asyncio.timeout(route.connect_timeout + route.first_byte_timeout):
-            response = await session.post(
-                url_of(target, path), data=body, headers=headers, timeout=timeout, allow_redirects=False
-            )
+            response = await wire.post(url_of(target, path), headers, body, timeout)
     except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
         raise UpstreamFailed(CONNECT, f"no connection: {type(error).__name__}") from error
     except TimeoutError as error:
         raise UpstreamFailed(TIMEOUT, f"no answer within {route.first_byte_timeout} s") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise UpstreamFailed(CUT, f"connection lost: {type(error).__name__}") from error
-    answer = Answer(
-        response, response.status, {name.lower(): value for name, value in response.headers.items()}
-    )
+    answer = Answer(response, response.status, response.headers)
     if answer.headers.get("content-encoding", "identity") not in ("identity", ""):
         # We asked for none, and inflating what somebody else compressed is how bombs go off.
         answer.close()
@@ -179,10 +176,10 @@ async def read_all(answer: Answer, seconds: float) -> bytes:
     try:
         if fits and response.content.is_eof():
             # It came together with the head, as short answers do: a timer for it would be set in vain.
-            return await response.read()
+            return await response.content.read()
         async with asyncio.timeout(seconds):
             if fits:
-                return await response.read()
+                return await response.content.read()
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
