@@ -132,6 +132,11 @@ class Tariff:
     currency: str
     bands: tuple[Band, ...]  # by ascending context_min
 
+    @property
+    def prices_requests(self) -> bool:
+        """Whether calls of the provider's own tools have a rate."""
+        return any(QuantityClass.REQUESTS in band.by_class for band in self.bands)
+
     def band(self, input_tokens: int) -> Band:
         """The band that prices a call of this size, all of it."""
         for band in reversed(self.bands):

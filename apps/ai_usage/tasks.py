@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 from django.utils import timezone
 
-from apps.ai_usage import background
+from apps.ai_usage import background, dead_leases
 from apps.ai_usage.models import BackgroundResponse, IdempotentCall
 from apps.tenancy.selectors import all_tenants
 from apps.tenancy.services import in_tenant
@@ -25,6 +25,12 @@ def forget_background() -> None:
         with in_tenant(tenant):
             BackgroundResponse.objects.filter(expires_at__lt=timezone.now()).delete()
             IdempotentCall.objects.filter(expires_at__lt=timezone.now()).delete()
+
+
+@shared_task(name="ai_usage.end_expired_leases")
+def end_expired_leases() -> None:
+    """Give back what calls of dead processes hold of budgets, also of tenants that nobody calls for."""
+    dead_leases.end_expired_leases()
 
 
 @worker_shutdown.connect

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
+from apps.governance.announcing import admission as admission
 from apps.governance.announcing import announce_change as announce_change
 from apps.governance.audit import record_audit as record_audit
 from apps.governance.audit import record_operator_audit as record_operator_audit

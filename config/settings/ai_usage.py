@@ -11,6 +11,8 @@ GATEWAY_LEASE_SECONDS = env.number("GATEWAY_LEASE_SECONDS", 60)
 # How often the last uses of keys, noted in memory, are written.
 GATEWAY_LAST_USE_SECONDS = env.number("GATEWAY_LAST_USE_SECONDS", 30)
 GATEWAY_DATABASE_CONNECTIONS = env.number("GATEWAY_DATABASE_CONNECTIONS", 4)
+# How many calls of the provider's own billed tools (web searches) to hold money for where the request sets no limit.
+GATEWAY_TOOL_CALLS = env.number("GATEWAY_TOOL_CALLS", 10)
 # How many bytes of usage events may wait on disk while PostgreSQL is away before admission stops.
 GATEWAY_SPOOL_LIMIT = env.number("GATEWAY_SPOOL_LIMIT", 256 * 1024 * 1024)
 # Ask each pooled connection whether it still answers before using it: costs a round trip per commit. Without it

@@ -113,6 +113,8 @@ class Children:
             "web",
             port,
             *("--interface", "asgi", "config.asgi:application", "--loop", "uvloop", "--no-ws"),
+            # Its own default is 1,024 requests at once a process; a slow stream is a request all along.
+            *("--backpressure", "16384", "--backlog", "4096"),
             *("--workers", str(self.settings.web_workers)),
             plane="tenant",
         )

@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,7 +19,7 @@ from apps.ai_usage.gateway.estimates import OutputEstimates
 from apps.ai_usage.gateway.last_uses import LastUses
 from apps.ai_usage.gateway.snapshots import Snapshots
 from apps.ai_usage.gateway.wire import Wire
-from apps.ai_usage.ledger import spent
+from apps.ai_usage.ledger import late_events, spent
 from apps.ai_usage.ledger.recorder import Recorder
 from apps.ai_usage.ledger.spool import Spool
 from apps.governance.admission.ask import Admitted, Ask
@@ -65,7 +65,7 @@ class GatewayProcess:
         self.recorder = Recorder(
             self.pool,
             Spool(settings.LOCKSTEP_HOME / "spool", limit=settings.GATEWAY_SPOOL_LIMIT),
-            replayed=self._forget_counters,
+            replayed=partial(late_events.forget_counters, self.engine, self.pool),
         )
         self.wire: Wire | None = None
         self.drains = 0
@@ -134,19 +134,6 @@ class GatewayProcess:
     def amounts(self, tenant: TenantRef) -> "_AmountsReader":
         """Reads what single calls came to, from the tenant's ledger."""
         return _AmountsReader(self, tenant)
-
-    async def _forget_counters(self, tenant_ids: set[str]) -> None:
-        """Spooled events arrived: counters that were seeded without them are read from the ledger again."""
-        moment = int(time.time() * 1000)
-        for snapshot in self.snapshots.all():
-            if str(snapshot.tenant.id) in tenant_ids:
-                counters = {
-                    window.counter
-                    for key in snapshot.keys.values()
-                    if key is not None
-                    for window in key.limits.at(moment).budgets
-                }
-                await self.engine.invalidate_budgets(snapshot.tenant.id, sorted(counters))
 
 
 class _SpentReader:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.ai_usage import bodies, money_bounds
+from django.conf import settings
+
+from apps.ai_usage import bodies, hosted_tools, money_bounds
 from apps.ai_usage.gateway import foreign
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -63,12 +65,21 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
         speaking = foreign.reachable(request, route, speaking)
     book = caller.snapshot.book
     targets, tariffs = [], []
+    tool_calls = hosted_tools.most_calls(request.endpoint, request.parsed, settings.GATEWAY_TOOL_CALLS)
     for target in speaking:
         found = book.tariffs(target.provider, target.model, at)
-        if found:
+        if found and (not tool_calls or any(tariff.prices_requests for tariff in found)):
             targets.append(target)
             tariffs += found
     if not targets:
+        if tool_calls and any(book.tariffs(target.provider, target.model, at) for target in speaking):
+            raise Refusal(
+                Kind.NOT_FOUND,
+                "tool_not_priced",
+                f"Web searches of {request.model} have no price on your plan, so they cannot be used. "
+                "Leave the tool out, or contact the operator.",
+                param="tools",
+            )
         raise Refusal(
             Kind.NOT_FOUND,
             "model_not_priced",
@@ -83,7 +94,7 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
             choices = bodies.choices_asked(request.parsed)
         asked = bodies.output_asked(request.endpoint, request.parsed)
         output_tokens = min((asked or route.max_output_tokens), 10_000_000) * choices
-    bound = money_bounds.bound(tariffs, input_tokens)
+    bound = money_bounds.bound(tariffs, input_tokens, tool_calls)
     return Permitted(
         route,
         targets,

@@ -1,7 +1,6 @@
 """Group commit: the rows of many calls in one transaction, each call waiting only for its own."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -23,6 +22,7 @@ from apps.ai_usage.ledger.records import (
 )
 from apps.ai_usage.ledger.spool import Spool
 from apps.errors import DomainError
+from apps.governance.admission.errors import ValkeyUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ class Recorder:
     """Takes records and answers when each is durable: in PostgreSQL, or in the spool while that is away.
 
     While one commit is on its way the next batch gathers, so batches grow with load and a lone call waits for
-    nobody. `replayed` is told the tenants whose spooled events came in late, since their counters missed them.
+    nobody. `replayed` is told the spooled records that came in late, since counters may have missed them; a file is
+    kept until it was.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Recorder:
         pool: AsyncConnectionPool,
         spool: Spool,
         *,
-        replayed: Callable[[set[str]], Awaitable[None]],
+        replayed: Callable[[list[Record]], Awaitable[None]],
         writers: int = 2,
     ) -> None:
         self._pool = pool
@@ -171,8 +172,8 @@ class Recorder:
         while True:
             try:
                 await self.replay()
-            except _AWAY:
-                pass
+            except (*_AWAY, ValkeyUnavailable):
+                pass  # the next round
             except Exception:
                 log.exception("spooled usage records could not be replayed; trying again")
             await asyncio.sleep(_REPLAY_EVERY)
@@ -199,11 +200,10 @@ class Recorder:
                 raise
             except psycopg.Error:
                 await self._insert_one_by_one(batch)
-        await asyncio.to_thread(self.spool.remove, path)
         if records:
+            await self._replayed(records)
             log.info("%d spooled usage records replayed", len(records))
-            with contextlib.suppress(Exception):
-                await self._replayed({str(record.tenant.id) for record in records})
+        await asyncio.to_thread(self.spool.remove, path)
         return len(records)
 
 

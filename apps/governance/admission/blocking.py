@@ -85,6 +85,15 @@ class BlockingAdmission:
         """See AdmissionEngine.invalidate_budgets."""
         self._submit(lambda engine: engine.invalidate_budgets(tenant_id, counters)).result()
 
+    def expired(self, tenant_ids: Sequence[UUID], *, since_ms: int = 0) -> dict[UUID, list[str]]:
+        """See AdmissionEngine.expired; for many tenants at once, those that have any."""
+
+        async def look(engine: AdmissionEngine) -> dict[UUID, list[str]]:
+            found = await asyncio.gather(*(engine.expired(each, since_ms=since_ms) for each in tenant_ids))
+            return {each: leases for each, leases in zip(tenant_ids, found, strict=True) if leases}
+
+        return self._submit(look).result()
+
     def counters(self) -> Counters | None:
         """What the engine of this process has counted; None before its first use."""
         return self._engine.counters() if self._engine is not None and self._pid == os.getpid() else None

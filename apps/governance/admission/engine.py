@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -33,6 +33,8 @@ _OK, _REFUSED, _STALE, _UNSEEDED, _LOST, _WINDOW, _DUPLICATE = range(1, 8)
 # Each turn mends one thing (a seed, a re-registration, some orphans); far more than ever needed, yet an end.
 _MOST_TURNS = 64
 _DIRTY_MS = 60_000
+# Of one tenant, looked up in the ledger together.
+_MOST_EXPIRED = 500
 _HEAD_WORDS, _DYNAMIC_WORDS = 5, 7
 _NUMBERS = struct.Struct(">9d")
 
@@ -216,6 +218,24 @@ class AdmissionEngine:
         correction).
         """
         await self.valkey.run(lua.INVALIDATE, (prefix_of(tenant_id),), tuple(counters))
+
+    async def forget_budgets(self, tenant_id: UUID, subjects: Iterable[str]) -> None:
+        """Have every budget on these subjects read from the ledger again, whichever there are.
+
+        Subjects as `limits.subject_word` spells them. For whoever brings late events into the ledger without
+        knowing the limits that counted them. Raises ValkeyUnavailable.
+        """
+        await self.valkey.run(lua.FORGET, (prefix_of(tenant_id),), tuple(subjects))
+
+    async def expired(self, tenant_id: UUID, *, since_ms: int = 0) -> list[str]:
+        """Leases past their end by at least `since_ms` that still hold budget: of owners that are gone.
+
+        Raises ValkeyUnavailable.
+        """
+        until = self._clock.now_ms() - since_ms
+        name = f"{prefix_of(tenant_id)}:leases"
+        found = await self.valkey.execute("ZRANGEBYSCORE", name, "-inf", until, "LIMIT", 0, _MOST_EXPIRED)
+        return _texts(found)
 
     async def _change(self, tenant_id: UUID, mode: str, mark: str) -> Any:
         words = (mode, self._clock.word(), mark, _DIRTY_MS)

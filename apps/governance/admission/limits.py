@@ -22,8 +22,12 @@ def prefix_of(tenant_id: UUID) -> str:
 
 def subject_of(limit: Limit) -> str:
     """The part of a key in Valkey that says whom a limit is on."""
-    level = _SUBJECTS[limit.level]
-    return f"{level}:{limit.subject}" if limit.subject else level
+    return subject_word(limit.level, limit.subject)
+
+
+def subject_word(level: Level, subject: str = "") -> str:
+    """A subject as Valkey's keys have it, by its level and, except for the tenant, its id in hexadecimal."""
+    return f"{_SUBJECTS[level]}:{subject}" if subject else _SUBJECTS[level]
 
 
 @dataclass(slots=True)

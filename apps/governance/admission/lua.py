@@ -30,6 +30,7 @@ REGISTER = load("register")
 EXTEND = load("extend")
 CHANGE = load("change")
 INVALIDATE = load("invalidate")
+FORGET = load("forget")
 BEAT = load("beat")
 
-ALL = (ADMIT, SETTLE, SEED, REGISTER, EXTEND, CHANGE, INVALIDATE, BEAT)
+ALL = (ADMIT, SETTLE, SEED, REGISTER, EXTEND, CHANGE, INVALIDATE, FORGET, BEAT)

@@ -75,12 +75,12 @@ class Island:
         with running_web(self.services, home=self.directory, **self.more) as web:
             yield web
 
-    def call(self, web, **more):
+    def call(self, web, headers=None, **more):
         return requests.post(
             f"{web.url}/v1/chat/completions",
             json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
             | more,
-            headers={"authorization": f"Bearer {self.secret}"},
+            headers={"authorization": f"Bearer {self.secret}"} | (headers or {}),
             timeout=30,
         )
 
@@ -150,6 +150,32 @@ def test_without_valkey_money_is_not_spent_and_service_returns_without_a_restart
         assert refused.json()["error"]["code"] == "governance_unavailable"
         assert "retry-after" in refused.headers
         assert len(island.simulator.settled(since=since)) >= 1
+
+
+def test_an_answer_kept_for_repetitions_goes_through_the_spool_with_its_event(island):
+    named = {"idempotency-key": "through-the-spool"}
+    answers = []
+    with island.web() as web:
+        assert island.call(web).status_code == 200
+        before = len(island.ledger())
+        since = island.simulator.last_seq()
+        island.simulator.add_fault({"latency_ms": 2500}, match={"model": "gpt-4o-mini"}, times=1)
+        slow = threading.Thread(target=lambda: answers.append(island.call(web, headers=named)))
+        slow.start()
+        wait_until(lambda: island.simulator.served(since=since, billed="any"))
+        island.stop("postgres")
+        slow.join()
+        island.start("postgres")
+        wait_until(lambda: len(island.ledger()) == before + 1)
+
+        again = island.call(web, headers=named)
+
+    (first,) = answers
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+    assert again.headers["x-lockstep-idempotent-replay"] == "true"
+    assert len(island.simulator.settled(since=since)) == 1
+    assert len(island.ledger()) == before + 1
 
 
 def test_a_web_process_killed_in_mid_call_loses_no_acknowledged_event_and_leaks_no_reservation(island):

@@ -317,3 +317,53 @@ async def test_a_caller_who_hangs_up_does_not_take_the_seeding_from_the_others(
 
     assert sum(isinstance(answer, Admitted) for answer in answers) == 4
     assert tenant.ledger.reads == 1
+
+
+async def test_late_events_are_counted_without_knowing_the_limits(
+    timed: AdmissionEngine, tenant: Tenant, clock: Clock
+) -> None:
+    limits = tenant.limits(
+        budget("tenant.spend_per_month", 1_000, MONTH),
+        budget("key.spend_per_day", 1_000, DAY, subject="k"),
+        budget("key.other_per_day", 1_000, DAY, subject="k"),
+        key="k",
+    )
+    await tenant.finish(timed, await tenant.admitted(timed, limits, input_nano=100), 100)
+    commit_old(tenant, 700, clock.now(), "k")
+
+    await timed.forget_budgets(tenant.id, ["t", "k:k", "o:nobody"])
+    call = await tenant.admitted(timed, limits, input_nano=200)
+
+    assert [tenant.counter(each) for each in call.compiled.budgets] == [(800, 200)] * 3
+    assert not isinstance(await tenant.ask(timed, limits, input_nano=1), Admitted)
+
+
+async def test_late_events_reach_a_counter_whose_seeding_had_read_the_ledger_already(
+    timed: AdmissionEngine, tenant: Tenant, clock: Clock
+) -> None:
+    limits = monthly(tenant)
+
+    async def an_event_comes_late() -> None:
+        if not tenant.ledger.amounts(tenant.id.hex, ["old-700"]):
+            commit_old(tenant, 700, clock.now())
+            await timed.forget_budgets(tenant.id, ["t"])
+
+    tenant.after_read = an_event_comes_late
+
+    refused = await tenant.refused(timed, limits, input_nano=301)
+
+    assert refused.remaining == 300
+
+
+async def test_only_leases_past_their_end_are_named_as_expired(
+    timed: AdmissionEngine, tenant: Tenant, clock: Clock
+) -> None:
+    limits = monthly(tenant)
+    dead = await tenant.admitted(timed, limits, input_nano=10, lease_ms=1_000)
+    await tenant.admitted(timed, limits, input_nano=10, lease_ms=60_000)
+    clock.advance(3_000)
+
+    found = await timed.expired(tenant.id)
+    too_fresh = await timed.expired(tenant.id, since_ms=5_000)
+
+    assert (found, too_fresh) == ([dead.call_id], [])

@@ -102,6 +102,8 @@ if unseeded then
       token = format('%.0f', microseconds())
       call('HSET', counter, 'k', token)
       call('PEXPIRE', counter, counter_ttl(numbers[n * 3 + 2], now))
+      call('ZADD', prefix .. ':seeding', now, ARGV[NAME + n])
+      call('PEXPIRE', prefix .. ':seeding', DAY)
     end
     answer[#answer + 1] = n
     answer[#answer + 1] = token

@@ -8,6 +8,7 @@
 --   :b:<budget>     hash   s = spent, r = reserved, f = when seeded, k = token of a seeding under way
 --   :b:<budget>:late  hash lease -> amount, of leases settled while that seeding is under way
 --   :seeded:<subject>  zset  "<window start> <budget>" of the counters that have a value, scored by the window's end
+--   :seeding        zset   counters whose seeding is under way, scored by when it began
 --   :leases         zset   leases that hold budget, scored by expiry
 --   :l:<lease>      string what a lease holds (msgpack), or after its end S (settled), O<amount> (returned)
 -- Amounts are whole nano-units below 2^53, where Lua's doubles are exact. They are written with %.0f, since Valkey would

@@ -22,6 +22,7 @@ for i = 4, 3 + count * 7, 7 do
     call('HSET', counter, 's', format('%.0f', spent), 'f', format('%.0f', seeded_at))
     call('HDEL', counter, 'k')
     call('DEL', counter .. ':late')
+    call('ZREM', prefix .. ':seeding', ARGV[i])
     call('PEXPIRE', counter, counter_ttl(tonumber(ARGV[i + 4]), now))
     local list, window_end = prefix .. ':seeded:' .. ARGV[i + 6], tonumber(ARGV[i + 4])
     call('ZREMRANGEBYSCORE', list, '-inf', now)
