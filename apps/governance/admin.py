@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.governance import services
-from apps.governance.audit import record_operator_audit
+from apps.governance.audit import append, record_operator_audit
 from apps.governance.models import OperatorAuditEntry
 from apps.governance.selectors import audit_log, entitlements
 from apps.operator_site.forms import ReasonForm
 from apps.operator_site.pages import OperatorPage
 from apps.operator_site.site import site
 from apps.operator_site.types import RowAction, RowPage
+from apps.tenancy.selectors import hosts_of
 from apps.tenancy.services import in_tenant
 from apps.tenancy.types import TenantState
 
@@ -53,8 +54,27 @@ def _has_schema(tenant: Any) -> bool:
     return tenant.state in (TenantState.READY, TenantState.SUSPENDED)
 
 
+def _changed(request: Any, tenant: Any) -> None:
+    """What an operator changes on a tenant's page is in the tenant's own log as well."""
+    if _has_schema(tenant):
+        with in_tenant(tenant.as_ref()):
+            append(
+                "tenant.changed",
+                actor=request.actor,
+                target_kind="tenant",
+                target_id=tenant.pk,
+                details={"name": tenant.name, "hosts": hosts_of(tenant.pk)},
+            )
+
+
+def _host_changed(request: Any, domain: Any) -> None:
+    _changed(request, domain.tenant)
+
+
+site.hang("tenancy.domain", after_change=[_host_changed])
 site.hang(
     "tenancy.tenant",
+    after_change=[_changed],
     actions=[
         RowAction(
             name="suspend",

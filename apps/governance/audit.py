@@ -9,6 +9,8 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
+from apps.governance.audit_actions import checked_action
+from apps.governance.audit_secrets import clean_text, without_secrets
 from apps.governance.errors import AuditChainBroken
 from apps.governance.models import AuditEntry, OperatorAuditEntry
 from apps.governance.types import Actor, ActorKind
@@ -17,8 +19,6 @@ from apps.tenancy import services as tenancy
 from apps.tenancy.selectors import current_tenant
 
 _START = bytes(32)
-# Text that comes from outside may not smuggle control characters into logs and exports.
-_CONTROL = dict.fromkeys([*range(32), 127, *range(128, 160)], " ")
 
 
 def record_audit(
@@ -29,20 +29,38 @@ def record_audit(
     target_id: object = "",
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Append to the log of the tenant in force, in the caller's transaction: no change without its entry."""
+    """Append to the log of the tenant in force, in the caller's transaction: no change without its entry.
+
+    `action` is one of `audit_actions.ACTIONS`; `details` say what was before and after, and hold no secret.
+    """
+    append(action, actor=actor, target_kind=target_kind, target_id=target_id, details=details)
+    if actor.kind is ActorKind.OPERATOR:
+        _record_for_operators(action, actor, target_kind, target_id, details)
+
+
+def append(
+    action: str,
+    *,
+    actor: Actor,
+    target_kind: str = "",
+    target_id: object = "",
+    details: dict[str, Any] | None = None,
+) -> None:
+    """The tenant's half of `record_audit`, for what the operators' log has already in words of its own."""
+    kept = _kept(details)
     with transaction.atomic():
         tenancy.lock_tenant("audit")
         last = AuditEntry.objects.order_by("-sequence").only("sequence", "hash").first()
         entry = AuditEntry(
             sequence=last.sequence + 1 if last else 1,
             at=timezone.now(),
-            action=action,
+            action=checked_action(action),
             actor_kind=actor.kind.value,
             actor_id=actor.id,
             actor_name=_clean(actor.name),
             target_kind=target_kind,
-            target_id=str(target_id),
-            details=orjson.loads(orjson.dumps(details or {}, default=str)),
+            target_id=_clean(str(target_id))[:64],
+            details=kept,
             request_id=_clean(actor.request_id)[:64],
             address=actor.address[:45],
             previous_hash=bytes(last.hash) if last else _START,
@@ -50,8 +68,6 @@ def record_audit(
         entry.hash = entry_hash(entry)
         entry.save(force_insert=True)
         tell(entry)
-    if actor.kind is ActorKind.OPERATOR:
-        _record_for_operators(action, actor, target_kind, target_id, details)
 
 
 def record_operator_audit(
@@ -69,7 +85,7 @@ def record_operator_audit(
         actor_name=_clean(actor.name),
         target_kind=target_kind,
         target_id=str(target_id),
-        details=orjson.loads(orjson.dumps(details or {}, default=str)),
+        details=_kept(details),
     )
 
 
@@ -83,7 +99,7 @@ def _record_for_operators(
         tenant_id=current_tenant().id,
         target_kind=target_kind,
         target_id=str(target_id),
-        details=orjson.loads(orjson.dumps(details or {}, default=str)),
+        details=_kept(details),
     )
 
 
@@ -144,4 +160,10 @@ def _stamp(at: datetime) -> str:
 
 
 def _clean(text: str) -> str:
-    return text.translate(_CONTROL)[:200]
+    return clean_text(text)[:200]
+
+
+def _kept(details: dict[str, Any] | None) -> dict[str, Any]:
+    """Details as they are stored: plain JSON without secrets."""
+    kept: dict[str, Any] = without_secrets(orjson.loads(orjson.dumps(details or {}, default=str)))
+    return kept

@@ -210,4 +210,10 @@ def _locked(member_id: UUID) -> User:
 
 
 def _record(action: str, actor: Actor, user: User, details: dict[str, object] | None = None) -> None:
-    governance.record_audit(action, actor=actor, target_kind="member", target_id=user.pk, details=details)
+    governance.record_audit(
+        action,
+        actor=actor,
+        target_kind="member",
+        target_id=user.pk,
+        details={"email": user.email, "role": user.role, **(details or {})},
+    )

@@ -125,6 +125,8 @@ class ApiKey(models.Model):
     enabled_at = models.DateTimeField(null=True, blank=True)
     # When its owner was told that nobody uses it; use clears it.
     warned_unused_at = models.DateTimeField(null=True, blank=True)
+    # When its end by time was written into the audit log; the key is refused from `expires_at` on without it.
+    expiry_noted_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApiKeyQuerySet.as_manager()
 

@@ -24,9 +24,10 @@ def warn_of_unused(*, key_id: str) -> None:
 
 @shared_task(name="keys.look_after")
 def look_after() -> None:
-    """Warn about and disable a tenant's unused keys, and forget answers to writes of over a day ago."""
+    """Disable and warn about unused keys, note expired ones, and forget answers to writes of over a day ago."""
     now = timezone.now()
     services.retire_unused_keys(now=now)
+    services.note_expired_keys(now=now)
     services.purge_idempotent_writes(now=now)
 
 

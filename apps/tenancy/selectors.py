@@ -52,6 +52,14 @@ def all_tenants(*states: TenantState) -> list[TenantRef]:
         return [tenant.as_ref() for tenant in Tenant.objects.filter(state__in=wanted)]
 
 
+def hosts_of(tenant_id: UUID) -> list[str]:
+    """Every host of a tenant, by name."""
+    with context.in_public():
+        return list(
+            Domain.objects.filter(tenant_id=tenant_id).order_by("domain").values_list("domain", flat=True)
+        )
+
+
 def primary_domain(tenant_id: UUID) -> str:
     """The host on which a tenant's links are made."""
     with context.in_public():

@@ -160,7 +160,12 @@ def test_an_owner_may_go_when_another_can_sign_in(owner: Member) -> None:
     services.change_role(member_id=owner.id, role="viewer", actor=acting(other))
 
     assert selectors.member(owner.id).role == "viewer"
-    assert audit_log(limit=1)[0].details == {"before": "owner", "after": "viewer"}
+    assert audit_log(limit=1)[0].details == {
+        "email": "olga@acme.example",
+        "role": "viewer",
+        "before": "owner",
+        "after": "viewer",
+    }
 
 
 def test_shutting_out_twice_changes_nothing_the_second_time(owner: Member) -> None:

@@ -201,15 +201,18 @@ def apply_stripe_event(event_id: str, *, now: datetime) -> None:
             step="invoice.create", state=OutboxState.DONE, stripe_id=row.object_id
         ).first()
         if sent is not None:
-            note = _follow(tenants.tenant_by_id(sent.tenant_id), sent.subject_id, row.object_id, now)
+            tenant = tenants.tenant_by_id(sent.tenant_id)
+            note = _follow(
+                tenant, sent.subject_id, row.object_id, now, failed=row.type == "invoice.payment_failed"
+            )
             outcome = InboxState.IGNORED if note else InboxState.APPLIED
     if stripe.is_configured():
         note = "; ".join(filter(None, (note, stripe.mirror(row.payload))))
     StripeInbox.objects.filter(pk=row.pk).update(state=outcome, note=note[:300], applied_at=now)
 
 
-def _follow(tenant: TenantRef, invoice_id: UUID, stripe_id: str, now: datetime) -> str:
-    """Take over what became of an invoice at Stripe; why not, or nothing."""
+def _follow(tenant: TenantRef, invoice_id: UUID, stripe_id: str, now: datetime, *, failed: bool) -> str:
+    """Take over what became of an invoice at Stripe; why not, or nothing. `failed`: a payment just did."""
     found = stripe.retrieve_invoice(stripe_id)
     bound = StripeCustomer.objects.filter(customer_id=found.customer).first()
     if bound is None or bound.tenant_id != tenant.id:
@@ -219,6 +222,14 @@ def _follow(tenant: TenantRef, invoice_id: UUID, stripe_id: str, now: datetime) 
     with books_of(tenant):
         invoice = Invoice.objects.select_for_update().get(pk=invoice_id, tenant_id=tenant.id)
         _settle(invoice, found, now)
+        if failed and found.status == "open":
+            governance.record_audit(
+                "invoice.payment_failed",
+                actor=Actor.system("stripe"),
+                target_kind="invoice",
+                target_id=invoice.pk,
+                details=_said(invoice),
+            )
         state = _subscription_state(tenant, invoice, found)
         current = selectors.subscription_of(tenant_id=tenant.id)
         if state is not None and current is not None:
@@ -249,8 +260,13 @@ def _settle(invoice: Invoice, found: stripe.StripeInvoice, now: datetime) -> Non
         actor=Actor.system("stripe"),
         target_kind="invoice",
         target_id=invoice.pk,
-        details={"number": invoice.number},
+        details=_said(invoice),
     )
+
+
+def _said(invoice: Invoice) -> dict[str, object]:
+    """What the audit log says of an invoice."""
+    return {"number": invoice.number, "total_minor": invoice.total_minor, "currency": invoice.currency}
 
 
 def _subscription_state(
@@ -283,7 +299,7 @@ def mark_paid(tenant: TenantRef, invoice_id: UUID, *, reason: str, actor: Actor,
             actor=actor,
             target_kind="invoice",
             target_id=invoice.pk,
-            details={"number": invoice.number, "reason": reason},
+            details=_said(invoice) | {"reason": reason},
         )
 
 

@@ -13,6 +13,8 @@ from apps.billing.models import BillingPeriod, Invoice, InvoiceLine, LateUsage, 
 from apps.billing.proration import Fee, Stretch, fees
 from apps.billing.services.periods import month_start, next_month, unclosed_periods
 from apps.billing.types import InvoiceState
+from apps.governance import services as governance
+from apps.governance.types import Actor
 from apps.tenancy.types import TenantRef
 
 _PERIOD = "period"
@@ -95,7 +97,7 @@ def _carried_from_closed(tenant: TenantRef) -> Decimal:
 
 
 def _write(tenant: TenantRef, period: BillingPeriod, currency: str, billed: Billed, now: datetime) -> Invoice:
-    invoice, _ = Invoice.objects.update_or_create(
+    invoice, made = Invoice.objects.update_or_create(
         tenant_id=tenant.id,
         period=period,
         kind=_PERIOD,
@@ -108,6 +110,14 @@ def _write(tenant: TenantRef, period: BillingPeriod, currency: str, billed: Bill
             "refreshed_at": now,
         },
     )
+    if made:
+        governance.record_audit(
+            "invoice.drafted",
+            actor=Actor.system("billing"),
+            target_kind="invoice",
+            target_id=invoice.pk,
+            details={"number": None, "total_minor": billed.total_minor, "currency": currency},
+        )
     InvoiceLine.objects.filter(invoice_id=invoice.pk).delete()
     InvoiceLine.objects.bulk_create(
         InvoiceLine(

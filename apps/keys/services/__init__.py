@@ -14,6 +14,7 @@ from apps.keys.services.rotate import rotate_key as rotate_key
 from apps.keys.services.service_accounts import create_service_account as create_service_account
 from apps.keys.services.service_accounts import disable_service_account as disable_service_account
 from apps.keys.services.service_accounts import enable_service_account as enable_service_account
+from apps.keys.services.use import note_expired_keys as note_expired_keys
 from apps.keys.services.use import purge_idempotent_writes as purge_idempotent_writes
 from apps.keys.services.use import record_use as record_use
 from apps.keys.services.use import retire_unused_keys as retire_unused_keys

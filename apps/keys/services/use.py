@@ -18,6 +18,8 @@ from apps.tenancy.selectors import current_tenant
 IDEMPOTENCY_HOURS = 24
 # A use this soon after the one written down is not worth a write.
 _LEAST_SECONDS_APART = 30
+# What expired longer ago is no news; the sweep comes several times a day.
+_LATE_NEWS = timedelta(days=2)
 
 
 def record_use(uses: Sequence[KeyUse]) -> None:
@@ -78,9 +80,25 @@ def retire_unused_keys(*, now: datetime) -> tuple[int, int]:
             for row in idle.select_for_update(skip_locked=True):
                 row.warned_unused_at = now
                 row.save(update_fields=["warned_unused_at"])
+                note("key.unused", row, actor, idle_since=row.idle_since)
                 enqueue("keys.warn_of_unused", tenant_id=current_tenant().id, payload={"key_id": str(row.pk)})
                 warned += 1
     return warned, disabled
+
+
+def note_expired_keys(*, now: datetime) -> int:
+    """Write down, once, that a key's time is over; how many. They were refused from that moment on anyway."""
+    since = now - _LATE_NEWS
+    with transaction.atomic():
+        over = ApiKey.objects.filter(
+            expires_at__lte=now, expires_at__gt=since, revoked_at=None, expiry_noted_at=None
+        )
+        rows = list(over.select_for_update(skip_locked=True).order_by("expires_at"))
+        for row in rows:
+            row.expiry_noted_at = now
+            row.save(update_fields=["expiry_noted_at"])
+            note("key.expired", row, Actor.system("Expired keys"), expired_at=row.expires_at)
+    return len(rows)
 
 
 def purge_idempotent_writes(*, now: datetime) -> int:
