@@ -33,7 +33,7 @@ def _shell(request: Any, tenant: TenantRef) -> dict[str, Any]:
     return {
         "tenant": {"name": tenant.name, "plan": entitled.plan},
         "member": {"name": member.name, "email": member.email, "role": member.role.label},
-        "nav": navigation(member, request.path),
+        "nav": navigation(member, request.path, entitled),
         "banners": _banners(tenant, entitled),
     }
 

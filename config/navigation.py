@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, resolve, reverse
 
+from apps.governance.gates import gate_of, may
+from apps.governance.types import Entitlements
+from apps.identity.access import GATES
 from apps.identity.types import Member
 
 # Group → (label, URL name, icon, scope). The order is the order on the page.
@@ -21,14 +24,14 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
 }
 
 
-def navigation(member: Member, path: str) -> list[dict[str, Any]]:
-    """The rooms this member may enter; the one that `path` is in is marked."""
+def navigation(member: Member, path: str, entitled: Entitlements) -> list[dict[str, Any]]:
+    """The rooms that this member may enter and the plan includes; the one that `path` is in is marked."""
     groups = []
     for label, rooms in ROOMS.items():
         entries = [
             {"label": name, "url": url, "icon": icon, "current": _is_in(path, url)}
             for name, url_name, icon, scope in rooms
-            if scope in member.scopes and (url := _url(url_name))
+            if scope in member.scopes and (url := _url(url_name)) and _is_included(url, entitled)
         ]
         if entries:
             groups.append({"label": label, "entries": entries})
@@ -37,6 +40,11 @@ def navigation(member: Member, path: str) -> list[dict[str, Any]]:
 
 def _is_in(path: str, url: str) -> bool:
     return path == url if url == "/" else path.startswith(url)
+
+
+def _is_included(url: str, entitled: Entitlements) -> bool:
+    gate = gate_of(getattr(resolve(url, "config.urls.tenant").func, GATES, None), "GET")
+    return not isinstance(gate, str) or may(gate, entitlements=entitled).allowed
 
 
 def _url(name: str) -> str:

@@ -21,7 +21,7 @@ from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess
-from apps.ai_usage.gateway.refusals import refused_by_limit
+from apps.ai_usage.gateway.refusals import refused_by_limit, refused_by_plan
 from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.gateway.rules import permit
 from apps.ai_usage.models import BackgroundResponse
@@ -32,6 +32,7 @@ from apps.governance.admission.ask import Admitted
 from apps.governance.admission.limits import LimitSet
 from apps.governance.admission.types import Kind as LimitKind
 from apps.governance.admission.types import Refused, Stale
+from apps.governance.gates import may
 from apps.jobs import services as jobs
 from apps.tenancy.selectors import current_tenant
 from apps.tenancy.services import in_tenant
@@ -146,6 +147,9 @@ class _Work:
                 limits=LimitSet(self.tenant.id, limits, owner=own.owner, parent=own.parent, key=own.key),
             )
             call.caller = Caller(snapshot, key, "", dirty or epoch is None)
+            included = may("background_responses", entitlements=snapshot.entitlements)
+            if not included.allowed:
+                raise refused_by_plan(included, snapshot)
             call.permitted = permit(call.caller, self.request, timezone.now())
             answer = await process.admit(snapshot.tenant, call.ask(call.caller, call.permitted, dirty))
             if isinstance(answer, Stale):

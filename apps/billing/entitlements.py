@@ -1,10 +1,13 @@
 """What a tenant may use now, from what it bought, how the subscription stands, and its exceptions. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from apps.billing.errors import InvalidOverride
 from apps.billing.types import Override, PlanInfo, SubscriptionState
+from apps.governance.decision import grant
+from apps.governance.features import BY_PATH, FEATURES, FeatureKind, value_problem
 from apps.governance.types import NOTHING_BOUGHT, Entitlements, Standing
 
 _STANDING = {
@@ -39,13 +42,14 @@ def resolve(
             continue
         check_override(override)
         if override.name.startswith(_FEATURES):
-            features[override.name.removeprefix(_FEATURES)] = bool(override.value)
+            assert isinstance(override.value, bool | str)  # check_override
+            features[override.name.removeprefix(_FEATURES)] = override.value
         elif override.value is None:
             limits.pop(override.name.removeprefix(_LIMITS), None)
         else:
             limits[override.name.removeprefix(_LIMITS)] = override.value
         origins[override.name] = "override"
-    return Entitlements(
+    resolved = Entitlements(
         standing=standing_of(state),
         plan=plan.terms.name,
         plan_version=plan.number,
@@ -56,16 +60,18 @@ def resolve(
         limits=limits,
         origins=origins,
     )
+    fails_open = grant(resolved, FEATURES["throughput_without_valkey"]).value == "open"
+    return replace(resolved, throughput_fails_open=fails_open)
 
 
 def check_override(override: Override) -> None:
-    """A feature is true or false; a limit is what the plan's limit of that name could be, or None."""
-    prefix, _, name = override.name.partition(".")
-    if prefix == "features" and name:
-        if not isinstance(override.value, bool):
-            raise InvalidOverride(override.name, "a feature is true or false")
-    elif prefix == "limits" and name:
-        if isinstance(override.value, bool) or not (override.value is None or str(override.value)):
-            raise InvalidOverride(override.name, "a limit is a number, or nothing for unlimited")
-    else:
-        raise InvalidOverride(override.name, "it must begin with features. or limits.")
+    """A feature is true or false, or one of its choices; a limit is what the plan's could be, or None."""
+    feature = BY_PATH.get(override.name)
+    if feature is None:
+        raise InvalidOverride(override.name, f"there is {', '.join(sorted(BY_PATH))}")
+    if feature.kind in (FeatureKind.BOOLEAN, FeatureKind.CONFIG):
+        problem = value_problem(feature, override.value)
+        if problem:
+            raise InvalidOverride(override.name, f"it {problem}")
+    elif isinstance(override.value, bool) or not (override.value is None or str(override.value)):
+        raise InvalidOverride(override.name, "a limit is a number, or nothing for unlimited")

@@ -84,7 +84,7 @@ class PlanTerms:
     currency: str
     markup_percent: Decimal
     models: tuple[str, ...]
-    features: dict[str, bool] = field(default_factory=dict)
+    features: dict[str, bool | str] = field(default_factory=dict)
     limits: dict[str, int | str] = field(default_factory=dict)
 
 

@@ -1,5 +1,7 @@
 """What governance refuses, and why."""
 
+from typing import Any
+
 from apps.errors import DomainError
 
 
@@ -15,8 +17,14 @@ class FeatureNotIncluded(DomainError):
     status = 403
     code = "feature_not_included"
 
-    def __init__(self, feature: str, plan: str) -> None:
-        super().__init__(f"The plan {plan or '(none)'} does not include {feature}. Ask for a plan that does.")
+    def __init__(self, feature: str, plan: str, decision: Any = None) -> None:
+        if decision is not None and decision.reason == "not_in_this_mode":
+            said = f"{feature} is not there in the way this installation is run."
+        elif decision is not None and decision.origin == "override":
+            said = f"Your provider has switched {feature} off for you. Ask them to switch it on."
+        else:
+            said = f"The plan {plan or '(none)'} does not include {feature}. Ask for a plan that does."
+        super().__init__(said, details={"feature": feature})
 
 
 class ScopeMissing(DomainError):

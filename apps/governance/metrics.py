@@ -13,3 +13,8 @@ WEBHOOK_SECONDS = Histogram(
 WEBHOOKS_DISABLED = Counter(
     "lockstep_webhooks_disabled_total", "Endpoints that were disabled by us, by reason.", ["because"]
 )
+NOT_INCLUDED = Counter(
+    "lockstep_not_included_total",
+    "Requests and work that the plan leaves out, by feature and reason.",
+    ["feature", "reason"],
+)

@@ -1,5 +1,7 @@
 """Reading what the tenant in force may use, its budgets and its audit log."""
 
+from apps.governance.decision import Granted, grant
+from apps.governance.features import FEATURES
 from apps.governance.models import AuditEntry, Budget
 from apps.governance.models import Entitlements as EntitlementsRow
 from apps.governance.types import NOTHING_BOUGHT, AuditRecord, Entitlements, TenantBudget
@@ -20,9 +22,10 @@ def limit(name: str) -> int | None:
     return entitlements().limit(name)
 
 
-def has_feature(name: str) -> bool:
-    """Whether the tenant in force may use a feature."""
-    return bool(entitlements().features.get(name, False))
+def granted_features() -> list[Granted]:
+    """Everything that a plan can grant, as the tenant in force has it, and where each value is from."""
+    entitled = entitlements()
+    return [grant(entitled, feature) for feature in FEATURES.values()]
 
 
 def budgets() -> list[TenantBudget]:

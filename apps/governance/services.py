@@ -9,6 +9,9 @@ from apps.governance.announcing import announce_change as announce_change
 from apps.governance.audit import record_audit as record_audit
 from apps.governance.audit import record_operator_audit as record_operator_audit
 from apps.governance.audit import verify_chain as verify_chain
+from apps.governance.gates import check_gate as check_gate
+from apps.governance.gates import gated_task as gated_task
+from apps.governance.gates import may as may
 from apps.governance.models import Entitlements as EntitlementsRow
 from apps.governance.types import Actor, Entitlements
 from apps.governance.webhooks.managing import change_webhook as change_webhook

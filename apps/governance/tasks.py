@@ -1,12 +1,12 @@
 """What workers do for governance. Each runs inside a ticket with its tenant in force, and may run twice."""
 
-from celery import shared_task
 from celery.signals import worker_shutdown
 
+from apps.governance.gates import gated_task
 from apps.governance.webhooks.courier import courier, deliver_due
 
 
-@shared_task(name="governance.deliver_webhooks")
+@gated_task("governance.deliver_webhooks", feature="webhooks")
 def deliver_webhooks() -> None:
     """Send what is due to the tenant's webhook endpoints."""
     deliver_due()

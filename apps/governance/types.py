@@ -54,9 +54,9 @@ class Standing(StrEnum):
 class Entitlements:
     """Everything a tenant may use now, resolved by whoever sells; the form of the stored snapshot.
 
-    Limits name what they bound: requests_per_minute, tokens_per_minute, concurrent_calls (per tenant),
-    keys, members (how many), spend_per_month (money, a decimal string in `currency`). A limit that is
-    absent does not bound. `models` lists the routes; ["*"] means every route that is priced.
+    The names and kinds of features and limits are those of `governance.features`; money is a decimal string in
+    `currency`. A limit that is absent does not bound. `models` lists the routes; ["*"] means every route that is
+    priced.
     """
 
     standing: Standing
@@ -65,7 +65,7 @@ class Entitlements:
     currency: str
     price_list: UUID
     models: tuple[str, ...]
-    features: dict[str, bool] = field(default_factory=dict)
+    features: dict[str, bool | str] = field(default_factory=dict)
     limits: dict[str, str | int] = field(default_factory=dict)
     # Where each value came from: "plan", "override" or "licence", by "features.sso" or "limits.keys".
     origins: dict[str, str] = field(default_factory=dict)

@@ -11,23 +11,26 @@ from django.urls import reverse
 
 from apps.errors import DomainError
 from apps.governance.errors import ScopeMissing
+from apps.governance.gates import Gate, Gates, check_gate, gate_of
 from apps.identity.errors import TenantIsSuspended
 from apps.tenancy.selectors import suspension_reason
 from apps.tenancy.types import TenantState
 
 View = TypeVar("View", bound=Callable[..., Any])
 ACCESS = "portal_access"
+GATES = "portal_gates"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def portal_view(
-    *, scopes: str | Mapping[str, str], while_suspended: bool = False
+    *, scopes: str | Mapping[str, str], feature: Gates | None = None, while_suspended: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., HttpResponse]]:
     """Let signed-in members in whose role holds the scope of the request's method.
 
     `scopes="keys:read"` is a page to look at; `scopes={"GET": "keys:read", "POST": "keys:write"}` names each
     method, and a method without a scope is answered 405. Others are sent to sign-in, or shown which scope
-    they lack. While the tenant is suspended nothing is written, unless the view says `while_suspended=True`
+    they lack. `feature` is the plan's feature that the page belongs to (or one for each method), or
+    `EveryPlan("why")`. While the tenant is suspended nothing is written, unless the view says `while_suspended=True`
     (paying, for one). A DomainError that the view lets through becomes a page that says what happened.
     """
     declared = (
@@ -45,14 +48,15 @@ def portal_view(
             if request.member is None:
                 return _to_sign_in(request)
             try:
-                _check(request, declared[method], while_suspended)
+                _check(request, declared[method], gate_of(feature, method), while_suspended)
                 response: HttpResponse = view(request, *args, **kwargs)
             except DomainError as refused:
                 return refusal(request, refused)
             return response
 
-        # Read by the test that asks every view of the portal.
+        # Read by the tests that ask every view of the portal, and by the navigation.
         setattr(guarded, ACCESS, dict(declared))
+        setattr(guarded, GATES, feature)
         return guarded
 
     return decorate
@@ -89,9 +93,10 @@ _TITLES = {
 }
 
 
-def _check(request: Any, scope: str, while_suspended: bool) -> None:
+def _check(request: Any, scope: str, gate: Gate | None, while_suspended: bool) -> None:
     if scope not in request.member.scopes:
         raise ScopeMissing(scope)
+    check_gate(gate)
     writes = request.method not in _SAFE
     if writes and not while_suspended and request.tenant.state is TenantState.SUSPENDED:
         raise TenantIsSuspended(suspension_reason(request.tenant.id))

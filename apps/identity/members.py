@@ -6,7 +6,6 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import is_password_usable
 from django.db import transaction
 
-from apps.governance import selectors as entitled
 from apps.governance import services as governance
 from apps.governance.errors import ScopeMissing
 from apps.governance.types import Actor
@@ -184,9 +183,9 @@ def _check_may_give(actor: Actor, role: Role) -> None:
 
 
 def _check_seat() -> None:
-    limit = entitled.limit("members")
-    if limit is not None and selectors.active_members() >= limit:
-        raise MemberLimitReached(limit)
+    room = governance.may("members", used=selectors.active_members(), adding=1)
+    if not room.allowed:
+        raise MemberLimitReached(int(room.value or 0))
 
 
 def _check_another_owner(leaving: User) -> None:

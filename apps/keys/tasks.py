@@ -2,27 +2,27 @@
 
 from uuid import UUID
 
-from celery import shared_task
 from django.utils import timezone
 
+from apps.governance.gates import EveryPlan, gated_task
 from apps.jobs.services import enqueue
 from apps.keys import services, telling
 from apps.tenancy.selectors import all_tenants
 
 
-@shared_task(name="keys.tell_of_leak")
+@gated_task("keys.tell_of_leak", feature=EveryPlan("a leaked key is everybody's danger"))
 def tell_of_leak(*, key_id: str) -> None:
     """Mail about a reported key."""
     telling.tell_of_leak(UUID(key_id))
 
 
-@shared_task(name="keys.warn_of_unused")
+@gated_task("keys.warn_of_unused", feature=EveryPlan("whoever has keys has them looked after"))
 def warn_of_unused(*, key_id: str) -> None:
     """Mail about a key that nobody uses."""
     telling.warn_of_unused(UUID(key_id))
 
 
-@shared_task(name="keys.look_after")
+@gated_task("keys.look_after", feature=EveryPlan("whoever has keys has them looked after"))
 def look_after() -> None:
     """Disable and warn about unused keys, note expired ones, and forget answers to writes of over a day ago."""
     now = timezone.now()
@@ -31,7 +31,7 @@ def look_after() -> None:
     services.purge_idempotent_writes(now=now)
 
 
-@shared_task(name="keys.look_after_all")
+@gated_task("keys.look_after_all", feature=EveryPlan("whoever has keys has them looked after"))
 def look_after_all() -> None:
     """Ask for `keys.look_after` for each tenant. The platform's own work."""
     for tenant in all_tenants():

@@ -28,6 +28,15 @@ class OwnerKind(StrEnum):
     SERVICE_ACCOUNT = "service_account"
 
 
+# (is a child, is a service account's) → the plan's features that such a key lives by.
+KEY_GATES: dict[tuple[bool, bool], tuple[str, ...]] = {
+    (False, False): (),
+    (True, False): ("child_keys",),
+    (False, True): ("service_accounts",),
+    (True, True): ("child_keys", "service_accounts"),
+}
+
+
 class KeyState(StrEnum):
     """Where a key is in its life, the strongest reason first."""
 
@@ -88,6 +97,11 @@ class Principal:
     parent_limits: KeyLimits | None
     digest: bytes = field(repr=False)
     pepper_id: int = field(repr=False)
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The features of the plan without which a key of this sort is of no use; asked on each use."""
+        return KEY_GATES[self.parent_id is not None, self.owner_kind is OwnerKind.SERVICE_ACCOUNT]
 
     # Admission asks for limits by these names (governance.limits.Caller).
     @property

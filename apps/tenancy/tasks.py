@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import current_app
 from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from apps.errors import DomainError
 from apps.jobs import services as jobs
+from apps.jobs.platform import platform_task
 from apps.jobs.types import Claim, Schedule
 from apps.tenancy import context, selectors, services
 
@@ -27,7 +28,7 @@ _LEASE = timedelta(seconds=60)
 _MOST_SECONDS = 30.0  # after which a worker goes back to its queue, so that shutdown and fairness get a turn
 
 
-@shared_task(name="jobs.work")
+@platform_task("jobs.work", every_plan="runs the others, each of which has its own gate")
 def work(queue: str) -> int:
     """Work through what is ready in a queue, fairly over tenants; returns how many tickets were taken."""
     taken, until = 0, time.monotonic() + _MOST_SECONDS
@@ -111,7 +112,7 @@ class _Heartbeat:
                 connection.close()
 
 
-@shared_task(name="jobs.sweep")
+@platform_task("jobs.sweep", every_plan="the platform's own clock")
 def sweep() -> dict[str, int]:
     """What beat rings every few seconds: schedules, lapsed leases, and bells that were lost."""
     try:
@@ -123,19 +124,19 @@ def sweep() -> dict[str, int]:
         connection.close()
 
 
-@shared_task(name="tenancy.erase_due_tenants")
+@platform_task("tenancy.erase_due_tenants", every_plan="erasing is owed to everybody")
 def erase_due_tenants() -> None:
     """Erase each tenant whose grace time has passed."""
     services.erase_due_tenants(timezone.now())
 
 
-@shared_task(name="tenancy.refill_spare_schemas")
+@platform_task("tenancy.refill_spare_schemas", every_plan="the platform's own stock")
 def refill_spare_schemas() -> None:
     """Keep empty schemas ready for sign-ups."""
     services.refill_spare_schemas(settings.SPARE_SCHEMAS)
 
 
-@shared_task(name="tenancy.purge_tickets")
+@platform_task("tenancy.purge_tickets", every_plan="the platform's own books")
 def purge_tickets() -> None:
     """Forget tickets done a week ago."""
     jobs.purge(before=timezone.now() - timedelta(days=7))

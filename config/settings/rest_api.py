@@ -13,7 +13,10 @@ LEAK_PARTNER_KEYS = dict(entry.split("=", 1) for entry in env.listing("LEAK_PART
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.keys.api.authentication.KeyAuthentication"],
     # A view that declares no scopes is refused, so forgetting is safe.
-    "DEFAULT_PERMISSION_CLASSES": ["apps.keys.api.permissions.DeclaredScopes"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "apps.keys.api.permissions.DeclaredScopes",
+        "apps.keys.api.permissions.InPlan",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.keys.strict_json.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "apps.keys.rest.schema.ApiSchema",

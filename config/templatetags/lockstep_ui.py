@@ -13,11 +13,18 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from apps.governance.gates import may
 from apps.money import EXACT
 from config.templatetags import charts, formatting
 from config.templatetags.vocabulary import ICONS, TONE_OF
 
 register = template.Library()
+
+
+@register.simple_tag
+def included(feature: str) -> bool:
+    """Whether the tenant's plan includes a feature: `{% included "budgets" as has_budgets %}`."""
+    return may(feature).allowed
 
 
 @register.simple_tag

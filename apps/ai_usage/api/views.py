@@ -13,13 +13,17 @@ from apps.ai_usage.insight.naming import names_in
 from apps.ai_usage.insight.snapshot import one_moment
 from apps.ai_usage.insight.types import CallRecord
 from apps.ai_usage.insight.usage import usage
+from apps.governance.gates import EveryPlan
 from apps.keys.rest import ApiRequest, CursorPage, TenantAPIView, describes, page_of
+
+_EVERY_PLAN = EveryPlan("whoever pays may see for what")
 
 
 class UsageView(TenantAPIView):
     """The tenant's usage."""
 
     scopes = {"GET": "usage:read"}
+    feature = _EVERY_PLAN
 
     @describes(UsageSerializer, query=UsageQuery, name="usage_get", tag="usage", examples={"By model": USAGE})
     def get(self, request: ApiRequest) -> Response:
@@ -35,6 +39,7 @@ class CallList(TenantAPIView):
     """The tenant's calls."""
 
     scopes = {"GET": "calls:read"}
+    feature = _EVERY_PLAN
 
     @describes(
         page_of(CallSerializer),
@@ -59,6 +64,7 @@ class CallOne(TenantAPIView):
     """One call."""
 
     scopes = {"GET": "calls:read"}
+    feature = _EVERY_PLAN
 
     @describes(CallDetailSerializer, name="calls_get", tag="calls")
     def get(self, request: ApiRequest, call_id: UUID) -> Response:

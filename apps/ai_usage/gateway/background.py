@@ -15,11 +15,13 @@ from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.listing import current_caller
 from apps.ai_usage.gateway.process import GatewayProcess, now
+from apps.ai_usage.gateway.refusals import refused_by_plan
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import Scope
 from apps.ai_usage.gateway.rules import check_standing
 from apps.ai_usage.ledger.records import KeptAnswer
 from apps.ai_usage.models import BackgroundResponse, IdempotentCall
+from apps.governance.gates import may
 from apps.jobs import services as jobs
 from apps.tenancy.services import in_tenant
 from apps.tenancy.types import TenantRef
@@ -43,6 +45,9 @@ async def accept(call: Call, scope: Scope, send: Send) -> None:
         )
     await call.prepare(scope)
     assert call.caller is not None and call.admitted is not None
+    included = may("background_responses", entitlements=call.caller.snapshot.entitlements)
+    if not included.allowed:
+        raise refused_by_plan(included, call.caller.snapshot)
     call.process.release(call.admitted)
     call.finished = True
     principal, tenant = call.caller.key.principal, call.caller.snapshot.tenant

@@ -1,9 +1,59 @@
-"""What limits and providers refused, in the gateway's own words."""
+"""What plan, limits and providers refused, in the gateway's own words."""
+
+from typing import TYPE_CHECKING
 
 from apps.ai_usage.gateway.attempts import Failure
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.governance.admission.types import Kind as LimitKind
 from apps.governance.admission.types import Refused
+from apps.governance.decision import Decision, Reason
+
+if TYPE_CHECKING:
+    from apps.ai_usage.gateway.snapshots import TenantSnapshot
+
+# What a decision says → kind, code and words; `{}` is why a tenant is suspended.
+_BY_PLAN = {
+    Reason.TENANT_NOT_SERVED: (
+        Kind.PERMISSION,
+        "tenant_not_served",
+        "This tenant is not served any more. Contact the operator.",
+    ),
+    Reason.TENANT_SUSPENDED: (
+        Kind.PERMISSION,
+        "tenant_suspended",
+        "This tenant is suspended: {} Contact the operator.",
+    ),
+    Reason.NO_SUBSCRIPTION: (
+        Kind.UNPAID,
+        "no_subscription",
+        "This tenant has no plan. Subscribe to one first.",
+    ),
+    Reason.SUBSCRIPTION_UNPAID: (
+        Kind.UNPAID,
+        "subscription_unpaid",
+        "The subscription is not paid. Pay the open invoice to go on.",
+    ),
+    Reason.NO_LICENCE: (Kind.UNPAID, "no_licence", "There is no licence here. Install one first."),
+    Reason.LICENCE_LAPSED: (
+        Kind.UNPAID,
+        "licence_lapsed",
+        "The licence has run out. Install a new one to go on.",
+    ),
+}
+
+
+def refused_by_plan(decision: Decision, snapshot: "TenantSnapshot") -> Refusal:
+    """What standing or plan do not allow, in the gateway's terms."""
+    known = _BY_PLAN.get(decision.reason)
+    if known is not None:
+        kind, code, said = known
+        return Refusal(kind, code, said.format(snapshot.suspended_reason))
+    return Refusal(
+        Kind.PERMISSION,
+        "feature_not_included",
+        f"The plan {snapshot.entitlements.plan or '(none)'} does not include {decision.feature}. "
+        "Ask for a plan that does.",
+    )
 
 
 def refused_by_limit(refused: Refused) -> Refusal:

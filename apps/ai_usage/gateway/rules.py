@@ -9,12 +9,11 @@ from apps.ai_usage import bodies, hosted_tools, money_bounds
 from apps.ai_usage.gateway import foreign
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.refusals import refused_by_plan
 from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.normalise import Endpoint, input_bound
 from apps.ai_usage.tariffs import Tariff
 from apps.ai_usage.types import RoutePlan, Target
-from apps.governance.types import Standing
-from apps.tenancy.types import TenantState
 
 SCOPE = "inference:write"
 
@@ -37,19 +36,9 @@ class Permitted:
 def check_standing(caller: Caller) -> None:
     """Refuse a caller whose tenant may not call models now, or whose key may not."""
     snapshot = caller.snapshot
-    if snapshot.tenant.state is TenantState.SUSPENDED:
-        raise Refusal(
-            Kind.PERMISSION,
-            "tenant_suspended",
-            f"This tenant is suspended: {snapshot.suspended_reason} Contact the operator.",
-        )
-    standing = snapshot.entitlements.standing
-    if standing is Standing.UNPAID:
-        raise Refusal(
-            Kind.UNPAID, "subscription_unpaid", "The subscription is not paid. Pay the open invoice to go on."
-        )
-    if standing is Standing.NONE:
-        raise Refusal(Kind.UNPAID, "no_subscription", "This tenant has no plan. Subscribe to one first.")
+    refused = caller.key.not_included if snapshot.may_call.allowed else snapshot.may_call
+    if refused is not None:
+        raise refused_by_plan(refused, snapshot)
     if SCOPE not in caller.key.principal.scopes:
         raise Refusal(
             Kind.PERMISSION, "scope_missing", f"This key lacks the scope {SCOPE}. Use a key that has it."

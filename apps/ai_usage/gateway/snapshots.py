@@ -18,6 +18,8 @@ from apps.ai_usage.price_book import PriceBook
 from apps.ai_usage.types import Catalogue
 from apps.governance import selectors as governance
 from apps.governance.admission.limits import LimitSet
+from apps.governance.decision import Access, Decision, decide
+from apps.governance.gates import may, mode
 from apps.governance.limits import limits_of
 from apps.governance.types import NOTHING_BOUGHT, Entitlements, TenantBudget
 from apps.keys import selectors as keys
@@ -39,6 +41,8 @@ class KeySnapshot:
 
     principal: Principal
     limits: LimitSet
+    # Why the plan has no room for a key of this sort; None where it has.
+    not_included: Decision | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +58,11 @@ class TenantSnapshot:
     book: PriceBook
     loaded_at: datetime
     keys: dict[str, KeySnapshot | None] = field(default_factory=dict)
+    # Whether the tenant may have models called at all, decided once for the epoch.
+    may_call: Decision = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.may_call = decide(self.entitlements, state=self.tenant.state, mode=mode(), access=Access.CALL)
 
 
 class Snapshots:
@@ -189,8 +198,11 @@ def _read_key(snapshot: TenantSnapshot, key_id: str) -> KeySnapshot | None:
         principal = keys.load_principal(snapshot.tenant, key_id)
     if principal is None:
         return None
+    asked = [may(gate, entitlements=snapshot.entitlements) for gate in principal.gates]
     return KeySnapshot(
-        principal, limits_of(snapshot.tenant, snapshot.entitlements, snapshot.budgets, principal)
+        principal,
+        limits_of(snapshot.tenant, snapshot.entitlements, snapshot.budgets, principal),
+        next((decision for decision in asked if not decision.allowed), None),
     )
 
 

@@ -29,6 +29,7 @@ from apps.ai_usage.portal.first_run import snippets
 from apps.ai_usage.portal.periods import CUSTOM, address, chosen, options
 from apps.ai_usage.portal.rows import call_rows
 from apps.ai_usage.portal.words import OUTCOMES
+from apps.governance.gates import EveryPlan
 from apps.identity.services import portal_view
 from apps.keys.selectors import key_names, owner_names
 
@@ -81,7 +82,10 @@ class _Asked:
         }
 
 
-@portal_view(scopes="calls:read")
+_EVERY_PLAN = EveryPlan("whoever calls may see what was called and why it was refused")
+
+
+@portal_view(scopes="calls:read", feature=_EVERY_PLAN)
 def call_list(request: "PortalRequest") -> HttpResponse:
     """Calls in pages. A call's whole id in the search field leads to that call."""
     wanted = request.GET.get("id", "").strip()
@@ -111,7 +115,7 @@ def call_list(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes="calls:read")
+@portal_view(scopes="calls:read", feature="exports")
 def calls_csv(request: "PortalRequest") -> HttpResponse:
     """The calls that the filters show, as many as one file is given."""
     asked = _Asked(request, timezone.now())
@@ -141,7 +145,7 @@ def calls_csv(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes="calls:read")
+@portal_view(scopes="calls:read", feature=_EVERY_PLAN)
 def call_page(request: "PortalRequest", call_id: UUID) -> HttpResponse:
     """One call: where it went and why, what it consumed, and how its price comes about."""
     with one_moment():

@@ -20,6 +20,7 @@ from apps.ai_usage.portal.charts import SERIES, spend_chart
 from apps.ai_usage.portal.first_run import first_run
 from apps.ai_usage.portal.periods import Choice, address, chosen
 from apps.ai_usage.portal.rows import call_rows
+from apps.governance.gates import EveryPlan
 from apps.governance.selectors import entitlements
 from apps.identity.services import portal_view
 from apps.keys.selectors import key_names
@@ -32,7 +33,7 @@ _TOP = 5
 _RECENT = 8
 
 
-@portal_view(scopes="usage:read")
+@portal_view(scopes="usage:read", feature=EveryPlan("the first page, with what a tenant used"))
 def overview(request: "PortalRequest") -> HttpResponse:
     """What was spent this month, on what, and how well it went; or how to make the first call."""
     now = timezone.now()

@@ -18,6 +18,7 @@ from apps.ai_usage.portal.csv_export import csv_answer
 from apps.ai_usage.portal.filters import key_filter, model_filter, owner_filter, select, uuid_of
 from apps.ai_usage.portal.periods import CUSTOM, address, chosen, options
 from apps.ai_usage.quantities import DISJOINT_CLASSES, QuantityClass
+from apps.governance.gates import EveryPlan
 from apps.governance.selectors import entitlements
 from apps.identity.services import portal_view
 
@@ -62,7 +63,10 @@ class _Asked:
         return {"by": self.by.value} | self.choice.parameters() | self.narrowed()
 
 
-@portal_view(scopes="usage:read")
+_EVERY_PLAN = EveryPlan("whoever pays may see for what")
+
+
+@portal_view(scopes="usage:read", feature=_EVERY_PLAN)
 def usage_page(request: "PortalRequest") -> HttpResponse:
     """Usage over a period, exact up to the last call that ended."""
     now, currency = timezone.now(), entitlements().currency
@@ -104,7 +108,7 @@ def usage_page(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes="usage:read")
+@portal_view(scopes="usage:read", feature="exports")
 def usage_csv(request: "PortalRequest") -> HttpResponse:
     """The same usage as a table: a row for each stretch of time and group, a column for each class."""
     asked = _Asked(request, timezone.now())

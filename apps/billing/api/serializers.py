@@ -71,10 +71,11 @@ class PlanSerializer(serializers.Serializer[Any]):
     models = serializers.ListField(
         child=serializers.CharField(), help_text="`*` is every route that is priced."
     )
-    features = serializers.DictField(child=serializers.BooleanField())
+    features = serializers.DictField(help_text="True, false, or the way chosen, by name.")
     limits = serializers.DictField(
         help_text="A limit that is absent does not bound. Money is a decimal string."
     )
     origins = serializers.DictField(
-        child=serializers.CharField(), help_text="Where each feature and limit is from: plan or override."
+        child=serializers.CharField(),
+        help_text="Where each feature and limit is from: plan, override or licence.",
     )

@@ -13,14 +13,18 @@ from apps.billing.api.serializers import InvoiceDetailSerializer, InvoiceSeriali
 from apps.billing.csv_export import lines_as_csv
 from apps.billing.errors import NotSubscribed
 from apps.governance import selectors as governance
+from apps.governance.gates import EveryPlan
 from apps.keys.rest import ApiRequest, CursorPage, TenantAPIView, describes, page_of
 from apps.tenancy.selectors import current_tenant
+
+_EVERY_PLAN = EveryPlan("whoever is billed may see the bill, its lines and the plan")
 
 
 class InvoiceList(TenantAPIView):
     """The tenant's invoices."""
 
     scopes = {"GET": "invoices:read"}
+    feature = _EVERY_PLAN
 
     @describes(page_of(InvoiceSerializer), name="invoices_list", tag="invoices")
     def get(self, request: ApiRequest) -> Response:
@@ -38,6 +42,7 @@ class InvoiceOne(TenantAPIView):
     """One invoice."""
 
     scopes = {"GET": "invoices:read"}
+    feature = _EVERY_PLAN
 
     @describes(InvoiceDetailSerializer, name="invoices_get", tag="invoices")
     def get(self, request: ApiRequest, invoice_id: UUID) -> Response:
@@ -50,6 +55,7 @@ class InvoiceLinesCsv(TenantAPIView):
     """One invoice's lines as a table."""
 
     scopes = {"GET": "invoices:read"}
+    feature = _EVERY_PLAN
 
     @extend_schema(
         operation_id="invoices_lines_csv", tags=["invoices"], responses={(200, "text/csv"): OpenApiTypes.STR}
@@ -69,6 +75,7 @@ class PlanView(TenantAPIView):
     """What the tenant has bought."""
 
     scopes = {"GET": "invoices:read"}
+    feature = _EVERY_PLAN
 
     @describes(PlanSerializer, name="plan_get", tag="invoices")
     def get(self, request: ApiRequest) -> Response:

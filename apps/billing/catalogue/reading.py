@@ -25,6 +25,7 @@ from apps.ai_usage.types import (
 from apps.billing.catalogue.nodes import Mapping, Problems, read_decimal, read_whole
 from apps.billing.errors import InvalidCatalogue
 from apps.billing.types import CatalogueFile, PlanEntry, PlanTerms
+from apps.governance.features import FEATURES, FeatureKind, value_problem
 
 # How the file's `env:NAME` and `file:PATH` become values; None where there is nothing under that name.
 Resolve = Callable[[str], str | None]
@@ -32,9 +33,9 @@ Resolve = Callable[[str], str | None]
 _LARGEST = 4_000_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
-MONEY_LIMITS = frozenset({"spend_per_month", "spend_per_day"})
-COUNT_LIMITS = frozenset({"requests_per_minute", "tokens_per_minute", "concurrent_calls", "keys", "members"})
-_FEATURE = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+MONEY_LIMITS = frozenset(name for name, feature in FEATURES.items() if feature.kind is FeatureKind.METERED)
+COUNT_LIMITS = frozenset(name for name, feature in FEATURES.items() if feature.kind is FeatureKind.LIMIT)
+SOLD_FEATURES = sorted(name for name, feature in FEATURES.items() if feature.section == "features")
 
 
 def read_catalogue(text: str, *, resolve: Resolve, now: datetime) -> CatalogueFile:
@@ -226,15 +227,19 @@ class _Reader:
         item.done()
         return PlanEntry(terms=terms, line=item.line, model_lines=dict(models))
 
-    def features(self, item: Mapping) -> dict[str, bool]:
+    def features(self, item: Mapping) -> dict[str, bool | str]:
         inner = item.mapping("features")
-        found: dict[str, bool] = {}
+        found: dict[str, bool | str] = {}
         if inner is None:
             return found
         for name in inner.names():
-            if not _FEATURE.match(name):
-                inner.complain(name, "is no feature's name: lower-case letters, digits and underscores")
-            found[name] = inner.flag(name)
+            feature = FEATURES.get(name)
+            if feature is None or feature.section != "features":
+                inner.complain(name, f"is no feature; those are {', '.join(SOLD_FEATURES)}")
+            elif feature.kind is FeatureKind.CONFIG:
+                found[name] = inner.text(name, one_of=feature.choices)
+            else:
+                found[name] = inner.flag(name)
         return found
 
     def limits(self, item: Mapping) -> dict[str, int | str]:
@@ -309,3 +314,14 @@ def read_limit(name: str, text: str) -> int | str:
     if name in COUNT_LIMITS:
         return read_whole(text, 0, 10**12)
     raise ValueError(f"{name} is not a limit; those are {', '.join(sorted(COUNT_LIMITS | MONEY_LIMITS))}")
+
+
+def read_feature(name: str, text: str) -> bool | str:
+    """One feature's value as a person writes it in the admin; ValueError where it is none."""
+    feature = FEATURES.get(name)
+    if feature is None or feature.section != "features":
+        raise ValueError(f"{name} is not a feature; those are {', '.join(SOLD_FEATURES)}")
+    value = {"true": True, "false": False}.get(text, text)
+    if problem := value_problem(feature, value):
+        raise ValueError(problem)
+    return value

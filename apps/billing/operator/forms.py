@@ -15,7 +15,13 @@ from unfold.widgets import (
 from apps import money
 from apps.ai_usage import selectors as tables
 from apps.billing import selectors
-from apps.billing.catalogue.reading import COUNT_LIMITS, MONEY_LIMITS, read_limit
+from apps.billing.catalogue.reading import (
+    COUNT_LIMITS,
+    MONEY_LIMITS,
+    SOLD_FEATURES,
+    read_feature,
+    read_limit,
+)
 from apps.billing.types import PlanTerms
 from apps.operator_site.forms import ConfirmedReasonForm, ReasonForm, RowForm
 
@@ -38,7 +44,10 @@ class TermsForm(RowForm):
         widget=_lines(4), help_text="Route names, one a line; * alone is every route that is priced."
     )
     features = forms.CharField(
-        required=False, widget=_lines(4), help_text="One a line: a name for yes, -name for no."
+        required=False,
+        widget=_lines(4),
+        help_text="One a line: a name for yes, -name for no, name=choice. "
+        f"There are {', '.join(SOLD_FEATURES)}.",
     )
     limits = forms.CharField(
         required=False,
@@ -59,8 +68,15 @@ class TermsForm(RowForm):
             raise forms.ValidationError(f"There is no route {unknown[0]}.")
         return names
 
-    def clean_features(self) -> dict[str, bool]:
-        return {name.lstrip("-"): not name.startswith("-") for name in self.cleaned_data["features"].split()}
+    def clean_features(self) -> dict[str, bool | str]:
+        found: dict[str, bool | str] = {}
+        for word in self.cleaned_data["features"].split():
+            name, said, choice = word.lstrip("-").partition("=")
+            try:
+                found[name] = read_feature(name, choice if said else str(not word.startswith("-")).lower())
+            except ValueError as wrong:
+                raise forms.ValidationError(f"{name}: {wrong}.") from None
+        return found
 
     def clean_limits(self) -> dict[str, int | str]:
         found: dict[str, int | str] = {}
@@ -80,13 +96,19 @@ class TermsForm(RowForm):
         return cleaned
 
 
+def _feature_text(name: str, value: bool | str) -> str:
+    if isinstance(value, bool):
+        return name if value else f"-{name}"
+    return f"{name}={value}"
+
+
 def _as_text(terms: PlanTerms) -> dict[str, Any]:
     return {
         "price_per_month": f"{terms.price_per_month:.2f}",
         "currency": terms.currency,
         "markup_percent": f"{terms.markup_percent.normalize():f}",
         "models": "\n".join(terms.models),
-        "features": "\n".join(f"{'' if on else '-'}{name}" for name, on in sorted(terms.features.items())),
+        "features": "\n".join(_feature_text(name, value) for name, value in sorted(terms.features.items())),
         "limits": "\n".join(f"{name}: {value}" for name, value in sorted(terms.limits.items())),
     }
 
@@ -119,7 +141,7 @@ class OverrideForm(ReasonForm):
     name = forms.CharField(help_text="features.sso or limits.keys", widget=UnfoldAdminTextInputWidget())
     value = forms.CharField(
         required=False,
-        help_text="true or false for a feature; a number for a limit, empty for unlimited.",
+        help_text="true, false or a choice for a feature; a number for a limit, empty for unlimited.",
         widget=UnfoldAdminTextInputWidget(),
     )
     expires_at = forms.SplitDateTimeField(
@@ -132,8 +154,8 @@ class OverrideForm(ReasonForm):
         name, text = cleaned.get("name", ""), cleaned.get("value", "").strip()
         prefix, _, what = name.partition(".")
         try:
-            if prefix == "features" and text in ("true", "false"):
-                cleaned["value"] = text == "true"
+            if prefix == "features":
+                cleaned["value"] = read_feature(what, text)
             elif prefix == "limits":
                 cleaned["value"] = read_limit(what, text) if text else None
             else:

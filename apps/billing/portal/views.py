@@ -21,6 +21,7 @@ from apps.billing.types import (
     LineKind,
     SubscriptionInfo,
 )
+from apps.governance.gates import EveryPlan
 from apps.identity.services import portal_view
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ _PAGE = 25
 _BELOW_THE_LINE = (LineKind.CARRY, LineKind.CREDIT)
 
 
-@portal_view(scopes="invoices:read")
+_EVERY_PLAN = EveryPlan("whoever is billed may see the bill, its lines and the plan")
+
+
+@portal_view(scopes="invoices:read", feature=_EVERY_PLAN)
 def invoice_list(request: "PortalRequest") -> HttpResponse:
     """The plan in force, the running month, and every invoice."""
     tenant_id = request.tenant.id
@@ -52,7 +56,7 @@ def invoice_list(request: "PortalRequest") -> HttpResponse:
     return render(request, "billing/invoices.html", context)
 
 
-@portal_view(scopes="invoices:read")
+@portal_view(scopes="invoices:read", feature=_EVERY_PLAN)
 def invoice_detail(request: "PortalRequest", invoice_id: UUID) -> HttpResponse:
     """One invoice, ready for paper."""
     found = selectors.invoice(invoice_id, tenant_id=request.tenant.id)
@@ -66,7 +70,7 @@ def invoice_detail(request: "PortalRequest", invoice_id: UUID) -> HttpResponse:
     return render(request, "billing/invoice_detail.html", context)
 
 
-@portal_view(scopes="invoices:read")
+@portal_view(scopes="invoices:read", feature=_EVERY_PLAN)
 def invoice_csv(request: "PortalRequest", invoice_id: UUID) -> HttpResponse:
     """The lines with their exact amounts, as a table."""
     found = selectors.invoice(invoice_id, tenant_id=request.tenant.id)

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from apps.governance.gates import EveryPlan
 from apps.identity import selectors, services
 from apps.identity.portal.browsers import describe_session
 from apps.identity.portal.forms import NameForm
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 _ANYBODY = "members:read"
 
 
-@portal_view(scopes=_ANYBODY)
+_EVERY_PLAN = EveryPlan("everybody may look after themselves")
+
+
+@portal_view(scopes=_ANYBODY, feature=_EVERY_PLAN)
 def sessions(request: "PortalRequest") -> HttpResponse:
     """Where one is signed in."""
     mine = selectors.sessions_of(request.member.id, current_key=request.session.session_key)
@@ -37,7 +41,7 @@ def sessions(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes={"POST": _ANYBODY}, while_suspended=True)
+@portal_view(scopes={"POST": _ANYBODY}, feature=_EVERY_PLAN, while_suspended=True)
 def end_session(request: "PortalRequest", session_id: UUID) -> HttpResponse:
     """Sign out one of one's browsers."""
     if services.end_session(member_id=request.member.id, session_id=session_id, actor=request.actor):
@@ -45,7 +49,7 @@ def end_session(request: "PortalRequest", session_id: UUID) -> HttpResponse:
     return redirect("identity:sessions")
 
 
-@portal_view(scopes={"POST": _ANYBODY}, while_suspended=True)
+@portal_view(scopes={"POST": _ANYBODY}, feature=_EVERY_PLAN, while_suspended=True)
 def end_other_sessions(request: "PortalRequest") -> HttpResponse:
     """Sign out all browsers but this one."""
     mine = selectors.sessions_of(request.member.id, current_key=request.session.session_key)
@@ -56,7 +60,7 @@ def end_other_sessions(request: "PortalRequest") -> HttpResponse:
     return redirect("identity:sessions")
 
 
-@portal_view(scopes={"POST": _ANYBODY})
+@portal_view(scopes={"POST": _ANYBODY}, feature=_EVERY_PLAN)
 def rename(request: "PortalRequest") -> HttpResponse:
     """Change one's own name."""
     form = NameForm(request.POST)

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from apps.errors import DomainError
 from apps.governance import selectors as entitled
+from apps.governance.gates import EveryPlan
 from apps.identity import selectors, services
 from apps.identity.portal.browsers import describe_session
 from apps.identity.portal.forms import InviteForm, NameForm, RoleForm
@@ -27,7 +28,12 @@ _SORTS = {
 }
 
 
-@portal_view(scopes={"GET": "members:read", "POST": "members:write"})
+_EVERY_PLAN = EveryPlan(
+    "a tenant without people has nobody to call or to pay; how many there may be is a limit"
+)
+
+
+@portal_view(scopes={"GET": "members:read", "POST": "members:write"}, feature=_EVERY_PLAN)
 def member_list(request: "PortalRequest") -> HttpResponse:
     """Everybody; POST invites."""
     form = None
@@ -48,7 +54,7 @@ def member_list(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes={"GET": "members:read", "POST": "members:write"})
+@portal_view(scopes={"GET": "members:read", "POST": "members:write"}, feature=_EVERY_PLAN)
 def member_detail(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     """One member; POST gives another role."""
     member = selectors.member(member_id)
@@ -74,7 +80,7 @@ def member_detail(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     )
 
 
-@portal_view(scopes={"POST": "members:write"})
+@portal_view(scopes={"POST": "members:write"}, feature=_EVERY_PLAN)
 def deactivate(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     """Shut somebody out."""
     gone = services.deactivate_member(member_id=member_id, actor=request.actor)
@@ -82,7 +88,7 @@ def deactivate(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     return redirect("identity:members")
 
 
-@portal_view(scopes={"POST": "members:write"})
+@portal_view(scopes={"POST": "members:write"}, feature=_EVERY_PLAN)
 def reactivate(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     """Let somebody in again."""
     back = services.reactivate_member(member_id=member_id, actor=request.actor)
@@ -90,7 +96,7 @@ def reactivate(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     return redirect("identity:member", member_id=member_id)
 
 
-@portal_view(scopes={"POST": "members:write"})
+@portal_view(scopes={"POST": "members:write"}, feature=_EVERY_PLAN)
 def invite_again(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     """A new link for an invited person."""
     invitation = services.invite_again(
@@ -99,7 +105,7 @@ def invite_again(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     return render(request, "identity/invited.html", {"invitation": invitation})
 
 
-@portal_view(scopes={"POST": "members:write"})
+@portal_view(scopes={"POST": "members:write"}, feature=_EVERY_PLAN)
 def end_members_sessions(request: "PortalRequest", member_id: UUID) -> HttpResponse:
     """Sign somebody out everywhere."""
     services.end_sessions(member_id=member_id, actor=request.actor)

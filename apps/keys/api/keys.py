@@ -25,6 +25,7 @@ from apps.keys.api.serializers import (
 )
 from apps.keys.authentication import load_principal, verify
 from apps.keys.errors import InvalidKey, WrongEnvironment
+from apps.keys.gates import KEYS
 from apps.keys.rest import ApiRequest, CursorPage, TenantAPIView, describes, page_of
 from apps.keys.types import Environment, Key
 from apps.tenancy.selectors import current_tenant
@@ -70,6 +71,7 @@ class KeyList(TenantAPIView):
     """The tenant's keys."""
 
     scopes = {"GET": "keys:read", "POST": "keys:write"}
+    feature = KEYS
     environments = _BOTH
 
     @describes(
@@ -109,6 +111,7 @@ class KeyOne(KeyView):
     """One key."""
 
     scopes = {"GET": "keys:read", "PATCH": "keys:write"}
+    feature = KEYS
 
     @describes(KeyDetailSerializer, name="keys_get", tag="keys")
     def get(self, request: ApiRequest, key_id: UUID) -> Response:
@@ -127,6 +130,7 @@ class KeyRotation(KeyView):
     """Handing over to a new secret."""
 
     scopes = {"POST": "keys:write"}
+    feature = KEYS
 
     @describes(
         IssuedKeySerializer,
@@ -153,6 +157,7 @@ class KeyRevocation(KeyView):
     """Ending a key."""
 
     scopes = {"POST": "keys:write"}
+    feature = KEYS
 
     @describes(KeySerializer, body=Reason, name="keys_revoke", tag="keys")
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
@@ -165,6 +170,7 @@ class KeyDisabling(KeyView):
     """Pausing a key."""
 
     scopes = {"POST": "keys:write"}
+    feature = KEYS
 
     @describes(KeySerializer, body=Reason, name="keys_disable", tag="keys")
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
@@ -177,6 +183,7 @@ class KeyEnabling(KeyView):
     """Ending a pause."""
 
     scopes = {"POST": "keys:write"}
+    feature = KEYS
 
     @describes(KeySerializer, body=NoBody, name="keys_enable", tag="keys")
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
@@ -189,6 +196,7 @@ class KeyChildren(KeyView):
     """The keys that are parts of a key."""
 
     scopes = {"GET": "keys:read", "POST": "keys:write"}
+    feature = {"GET": KEYS, "POST": "child_keys"}
 
     @describes(page_of(KeySerializer), name="keys_children", tag="keys")
     def get(self, request: ApiRequest, key_id: UUID) -> Response:
@@ -217,6 +225,7 @@ class KeyIntrospection(TenantAPIView):
     """Asking about a secret."""
 
     scopes = {"POST": "keys:read"}
+    feature = KEYS
     environments = _BOTH
     while_suspended = True
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.governance.gates import EveryPlan
 from apps.governance.types import Actor, ActorKind
 from apps.keys import services
 from apps.keys.api.keys import body_of
@@ -26,6 +27,7 @@ _MOST_FINDINGS = 1000
 class OpenAPIView(APIView):
     """A view that needs no key, because whoever found one has none; bounded by address."""
 
+    feature = EveryPlan("whoever finds a key may report it; nobody's plan is asked")
     authentication_classes: list[type] = []
     permission_classes: list[type] = []
     http_method_names = ["post"]

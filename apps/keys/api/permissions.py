@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
-from apps.governance import selectors as governance
-from apps.governance.errors import FeatureNotIncluded, ScopeMissing
+from apps.governance.errors import ScopeMissing
+from apps.governance.gates import check_gate, gate_of
 from apps.identity.errors import TenantIsSuspended
 from apps.keys.errors import WrongEnvironment
 from apps.keys.types import Principal
@@ -32,9 +32,20 @@ class DeclaredScopes(BasePermission):
             raise ScopeMissing(needed)
         if principal.environment not in view.environments:
             raise WrongEnvironment(principal.environment)
-        if view.feature is not None and not governance.has_feature(view.feature):
-            raise FeatureNotIncluded(view.feature, governance.entitlements().plan)
         suspended = principal.tenant.state is TenantState.SUSPENDED
         if suspended and method not in SAFE_METHODS and not view.while_suspended:
             raise TenantIsSuspended(suspension_reason(principal.tenant.id))
+        return True
+
+
+class InPlan(BasePermission):
+    """The plan of the key's tenant includes what the view belongs to, and what the key itself is."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """Always True or FeatureNotIncluded: a view that belongs to every plan lets every plan in."""
+        principal = request.auth
+        if isinstance(principal, Principal):
+            check_gate(gate_of(getattr(view, "feature", None), request.method))
+            for gate in principal.gates:
+                check_gate(gate)
         return True

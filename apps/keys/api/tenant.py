@@ -16,6 +16,7 @@ from apps.keys.api.serializers import (
     ServiceAccountSerializer,
     WhoAmISerializer,
 )
+from apps.keys.gates import KEYS
 from apps.keys.rest import ApiRequest, CursorPage, TenantAPIView, describes, page_of
 from apps.keys.types import Environment, KeyPolicy
 
@@ -24,6 +25,7 @@ class WhoAmI(TenantAPIView):
     """The caller."""
 
     scopes = {"GET": None}
+    feature = KEYS
     environments = frozenset(Environment)
 
     @describes(WhoAmISerializer, name="whoami", tag="keys")
@@ -46,6 +48,7 @@ class ServiceAccountList(TenantAPIView):
     """Programs that own keys."""
 
     scopes = {"GET": "keys:read", "POST": "keys:write"}
+    feature = {"GET": KEYS, "POST": "service_accounts"}
 
     @describes(page_of(ServiceAccountSerializer), name="service_accounts_list", tag="service accounts")
     def get(self, request: ApiRequest) -> Response:
@@ -76,6 +79,7 @@ class ServiceAccountOne(TenantAPIView):
     """One service account."""
 
     scopes = {"GET": "keys:read"}
+    feature = KEYS
 
     @describes(ServiceAccountSerializer, name="service_accounts_get", tag="service accounts")
     def get(self, request: ApiRequest, account_id: UUID) -> Response:
@@ -87,6 +91,7 @@ class ServiceAccountDisabling(TenantAPIView):
     """Pausing a service account."""
 
     scopes = {"POST": "keys:write"}
+    feature = KEYS
 
     @describes(ServiceAccountSerializer, body=NoBody, name="service_accounts_disable", tag="service accounts")
     def post(self, request: ApiRequest, account_id: UUID) -> Response:
@@ -101,6 +106,7 @@ class ServiceAccountEnabling(TenantAPIView):
     """Ending a service account's pause."""
 
     scopes = {"POST": "keys:write"}
+    feature = "service_accounts"
 
     @describes(ServiceAccountSerializer, body=NoBody, name="service_accounts_enable", tag="service accounts")
     def post(self, request: ApiRequest, account_id: UUID) -> Response:
@@ -115,6 +121,7 @@ class KeyPolicyView(TenantAPIView):
     """What the tenant asks of all its keys."""
 
     scopes = {"GET": "settings:read", "PUT": "settings:write"}
+    feature = KEYS
 
     @describes(KeyPolicySerializer, name="key_policy_get", tag="keys")
     def get(self, request: ApiRequest) -> Response:
@@ -134,6 +141,7 @@ class AuditLog(TenantAPIView):
     """What was done in this tenant, and by whom."""
 
     scopes = {"GET": "audit:read"}
+    feature = "audit_log"
 
     @describes(page_of(AuditEntrySerializer), query=AuditQuery, name="audit_list", tag="audit")
     def get(self, request: ApiRequest) -> Response:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from apps.errors import DomainError
 from apps.identity.services import portal_view
 from apps.keys import selectors, services
+from apps.keys.gates import KEYS
 from apps.keys.portal.forms import RulesForm, ServiceAccountForm
 from apps.keys.portal.views import tabs
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from apps.identity.types import PortalRequest
 
 
-@portal_view(scopes={"GET": "keys:read", "POST": "keys:write"})
+@portal_view(
+    scopes={"GET": "keys:read", "POST": "keys:write"}, feature={"GET": KEYS, "POST": "service_accounts"}
+)
 def service_accounts(request: "PortalRequest") -> HttpResponse:
     """Programs that own keys; POST makes one."""
     form = ServiceAccountForm(request.POST if request.method == "POST" else None)
@@ -43,7 +46,7 @@ def service_accounts(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes={"POST": "keys:write"})
+@portal_view(scopes={"POST": "keys:write"}, feature=KEYS)
 def disable_account(request: "PortalRequest", account_id: UUID) -> HttpResponse:
     """Refuse all its keys."""
     account = services.disable_service_account(account_id, actor=request.actor)
@@ -51,7 +54,7 @@ def disable_account(request: "PortalRequest", account_id: UUID) -> HttpResponse:
     return redirect("keys:service-accounts")
 
 
-@portal_view(scopes={"POST": "keys:write"})
+@portal_view(scopes={"POST": "keys:write"}, feature="service_accounts")
 def enable_account(request: "PortalRequest", account_id: UUID) -> HttpResponse:
     """Let its keys work again."""
     account = services.enable_service_account(account_id, actor=request.actor)
@@ -59,7 +62,7 @@ def enable_account(request: "PortalRequest", account_id: UUID) -> HttpResponse:
     return redirect("keys:service-accounts")
 
 
-@portal_view(scopes={"GET": "settings:read", "POST": "settings:write"})
+@portal_view(scopes={"GET": "settings:read", "POST": "settings:write"}, feature=KEYS)
 def rules(request: "PortalRequest") -> HttpResponse:
     """What the tenant asks of all its keys."""
     policy = selectors.key_policy()

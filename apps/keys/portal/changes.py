@@ -12,6 +12,7 @@ from django.urls import reverse
 from apps.errors import DomainError
 from apps.identity.services import portal_view
 from apps.keys import selectors, services
+from apps.keys.gates import KEYS
 from apps.keys.portal.forms import EditForm, RotateForm
 from apps.keys.portal.views import show_secret
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from apps.identity.types import PortalRequest
 
 
-@portal_view(scopes={"GET": "keys:write", "POST": "keys:write"})
+@portal_view(scopes={"GET": "keys:write", "POST": "keys:write"}, feature=KEYS)
 def edit(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     """Rename a key, change its restrictions and tags."""
     key = selectors.key(key_id)
@@ -40,7 +41,7 @@ def edit(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     )
 
 
-@portal_view(scopes={"POST": "keys:write"})
+@portal_view(scopes={"POST": "keys:write"}, feature=KEYS)
 def rotate(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     """Make a successor and show its secret, once."""
     form = RotateForm(request.POST)
@@ -53,7 +54,7 @@ def rotate(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     return show_secret(request, issued, old=selectors.key(key_id))
 
 
-@portal_view(scopes={"POST": "keys:write"})
+@portal_view(scopes={"POST": "keys:write"}, feature=KEYS)
 def disable(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     """Pause a key."""
     key = services.disable_key(key_id, actor=request.actor)
@@ -61,7 +62,7 @@ def disable(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     return redirect("keys:detail", key_id=key_id)
 
 
-@portal_view(scopes={"POST": "keys:write"})
+@portal_view(scopes={"POST": "keys:write"}, feature=KEYS)
 def enable(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     """End a pause."""
     key = services.enable_key(key_id, actor=request.actor)
@@ -69,7 +70,7 @@ def enable(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     return redirect("keys:detail", key_id=key_id)
 
 
-@portal_view(scopes={"POST": "keys:write"})
+@portal_view(scopes={"POST": "keys:write"}, feature=KEYS)
 def revoke(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     """End a key for good, if its name was typed."""
     key = selectors.key(key_id)

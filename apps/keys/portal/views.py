@@ -14,6 +14,7 @@ from apps.governance import selectors as governance
 from apps.identity.services import portal_view
 from apps.keys import selectors, services
 from apps.keys.errors import KeyAlreadyIssued
+from apps.keys.gates import KEYS
 from apps.keys.portal import showing
 from apps.keys.portal.forms import CreateForm
 from apps.keys.types import IssuedKey, Key, KeyState
@@ -29,7 +30,7 @@ _SORTS = {
 }
 
 
-@portal_view(scopes="keys:read")
+@portal_view(scopes="keys:read", feature=KEYS)
 def key_list(request: "PortalRequest") -> HttpResponse:
     """Keys, newest first or by name or last use; those in use, or all."""
     now, everything = timezone.now(), request.GET.get("show") == "all"
@@ -51,7 +52,7 @@ def key_list(request: "PortalRequest") -> HttpResponse:
     )
 
 
-@portal_view(scopes="keys:read")
+@portal_view(scopes="keys:read", feature=KEYS)
 def detail(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     """One key: what it may do, what it did, and what can be done to it."""
     now, found = timezone.now(), selectors.key_detail(key_id)
@@ -77,7 +78,7 @@ def detail(request: "PortalRequest", key_id: UUID) -> HttpResponse:
     )
 
 
-@portal_view(scopes={"GET": "keys:write", "POST": "keys:write"})
+@portal_view(scopes={"GET": "keys:write", "POST": "keys:write"}, feature=KEYS)
 def create(request: "PortalRequest") -> HttpResponse:
     """Make a key; the answer to POST is the one page that shows its secret."""
     policy, limit = selectors.key_policy(), governance.limit("keys")

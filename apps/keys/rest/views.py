@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.governance.gates import Gates
 from apps.governance.types import Actor, ActorKind
 from apps.keys.authentication import notices
 from apps.keys.rest import limits
@@ -36,9 +37,9 @@ class TenantAPIView(APIView):
     """A REST view of one tenant.
 
     `scopes` names the scope that each method needs, None where any accepted key will do; a method without an
-    entry is refused. `feature` is the plan's feature that the view belongs to. `environments` are those whose
-    keys may enter: only live ones, unless the view keeps live and test apart itself. `while_suspended` lets a
-    view write for a suspended tenant.
+    entry is refused. `feature` is the plan's feature that the view belongs to (or one for each method), or
+    `EveryPlan("why")`. `environments` are those whose keys may enter: only live ones, unless the view keeps live
+    and test apart itself. `while_suspended` lets a view write for a suspended tenant.
 
     Every write is one transaction, and happens once per Idempotency-Key. An answer is rendered before the
     tenant is left, so that a serializer may still read; a streamed answer would be made too late and is not
@@ -46,7 +47,7 @@ class TenantAPIView(APIView):
     """
 
     scopes: Mapping[str, str | None] = {}
-    feature: str | None = None
+    feature: Gates | None = None
     environments: frozenset[str] = frozenset({Environment.LIVE})
     while_suspended = False
     enters_tenant = True

@@ -9,7 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from apps.governance import selectors as governance
+from apps.governance import services as governance
+from apps.governance.features import features_of_scopes
 from apps.governance.services import announce_change, record_audit
 from apps.governance.types import Actor
 from apps.identity.selectors import member as identity_member
@@ -70,13 +71,14 @@ def issue_key(
         who, grant, environment=environment, member_id=member_id, service_account_id=service_account_id
     )
     _check_owner(member_id, service_account_id)
+    _check_plan(grant.scopes, ("service_accounts",) if service_account_id else ())
 
     tenancy.lock_tenant("keys")  # so that two requests cannot both take the last place
     if id is not None and ApiKey.objects.filter(pk=id).exists():
         raise KeyAlreadyIssued
-    limit = governance.limit("keys")
-    if limit is not None and ApiKey.objects.counted(moment).count() >= limit:
-        raise KeyLimitReached(limit)
+    room = governance.may("keys", used=ApiKey.objects.counted(moment).count(), adding=1)
+    if not room.allowed:
+        raise KeyLimitReached(int(room.value or 0))
     return create(
         actor=actor,
         name=name,
@@ -122,6 +124,7 @@ def issue_child_key(
         limits or KeyLimits(parent.requests_per_minute, parent.tokens_per_minute, parent.concurrent_calls),
     )
     rights.may_be_child(grant, parent)
+    _check_plan(grant.scopes if scopes is not None else frozenset(), ("child_keys",))
     rights.may_receive(
         who,
         grant,
@@ -222,6 +225,12 @@ def usable_row(key_id: UUID, at: datetime) -> ApiKey:
     if state is not KeyState.ACTIVE:
         raise KeyNotUsable(state.value.replace("_", " "))
     return row
+
+
+def _check_plan(scopes: frozenset[str], gates: tuple[str, ...]) -> None:
+    """Refuse a key that the plan leaves no use for. It is asked again on each use, since plans change."""
+    for gate in (*gates, *(feature.name for feature in features_of_scopes(scopes))):
+        governance.check_gate(gate)
 
 
 def _grant(

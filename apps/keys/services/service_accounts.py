@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.governance.services import announce_change, record_audit
+from apps.governance.services import announce_change, check_gate, record_audit
 from apps.governance.types import Actor
 from apps.keys import rights, selectors
 from apps.keys.checking import checked_name
@@ -20,6 +20,7 @@ from apps.tenancy import services as tenancy
 def create_service_account(*, actor: Actor, name: str, description: str = "") -> ServiceAccount:
     """Make a service account. Its keys get their rights one by one, from whoever issues them."""
     rights.may_manage_accounts(rights.acting(actor))
+    check_gate("service_accounts")
     wanted = checked_name(name)
     if len(description) > 300 or not description.replace("\n", " ").replace("\r", " ").isprintable():
         raise InvalidKeySettings("A description has at most 300 printable characters.")
