@@ -69,6 +69,13 @@ def amount_from_pico(pico: int) -> Decimal:
     return EXACT.multiply(Decimal(pico), _AMOUNT_STEP)
 
 
+def text_from_pico(pico: int) -> str:
+    """The same amount as a decimal string."""
+    if 0 <= pico < _AMOUNT_LIMIT:
+        return f"{pico // PICO}.{pico % PICO:012d}"
+    return str(amount_from_pico(pico))
+
+
 def pico_from_amount(amount: Decimal) -> int:
     """The amount × 10¹² as an exact integer."""
     return _scaled(amount, AMOUNT_DECIMALS)

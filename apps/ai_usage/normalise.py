@@ -5,7 +5,7 @@ some send nonsense. Nothing here raises, goes negative, or lets tokens vanish: w
 counted at the provider's total, marked with an anomaly, and priced at the safe rate.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -294,7 +294,7 @@ def _anthropic(reading: _Reading) -> Quantities:
     tools = reading.details("server_tool_use")
     # Anthropic charges for web searches and for nothing else that it counts here.
     (searches,) = reading.counts(tools, "web_search_requests")
-    return replace(quantities, requests=searches) if searches else quantities
+    return quantities + Quantities(requests=searches) if searches else quantities
 
 
 def _anthropic_counts(reading: _Reading, source: dict[str, Any], *, top: bool) -> Quantities:

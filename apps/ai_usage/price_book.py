@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from apps.ai_usage.tariffs import (
@@ -104,6 +105,8 @@ class Served(NamedTuple):
     anomaly: str | None
 
 
+# Few pairs come up, and each call asks for its own.
+@lru_cache(maxsize=4096)
 def served_names(target_model: str, served_model: str | None) -> tuple[str, ...]:
     """The names under which a served model may be priced, best first."""
     if not served_model or served_model == target_model:

@@ -20,7 +20,6 @@ from apps.ai_usage.quantities import (
     OUTPUT_SIDE,
     Quantities,
     QuantityClass,
-    disjoint_counts,
 )
 from apps.ai_usage.tariffs import (
     ANY_REGION,
@@ -75,16 +74,11 @@ class Line(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """The line as it is stored on the event: enough to repeat the arithmetic without the price book."""
-        rate = self.rate
         return {
-            "class": str(rate.quantity_class),
+            **self.rate.stored,
             "quantity": self.quantity,
-            "rate_id": str(rate.id),
-            "price_id": str(rate.price_id or rate.id),
-            "cost_per_million": str(rate.cost_per_million),
-            "price_per_million": str(rate.price_per_million),
-            "cost": str(self.cost),
-            "price": str(self.price),
+            "cost": money.text_from_pico(self.cost_pico),
+            "price": money.text_from_pico(self.price_pico),
         }
 
 
@@ -230,7 +224,7 @@ def _rated(tariff: Tariff, lines: list[Line]) -> Rated:
 
 
 def _lines(tariff: Tariff, band: Band, quantities: Quantities) -> list[Line]:
-    counts: tuple[int, ...] = disjoint_counts(quantities)
+    counts = quantities.disjoint()
     reasoning = quantities.reasoning if band.reasoning is not None else 0
     if reasoning:
         counts = (*counts[:_OUTPUT], counts[_OUTPUT] - reasoning, *counts[_OUTPUT + 1 :])

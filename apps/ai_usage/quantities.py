@@ -1,9 +1,7 @@
 """What a call consumed, as disjoint counts that can be priced one by one."""
 
-from dataclasses import dataclass, fields
 from enum import StrEnum
-from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 
 class QuantityClass(StrEnum):
@@ -45,10 +43,7 @@ def quantity_class(name: str) -> QuantityClass:
     return CLASS_ALIASES.get(name) or QuantityClass(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Quantities:
-    """Integer counts ≥ 0, one per disjoint class, plus the reasoning tokens that OUTPUT already contains."""
-
+class _Counts(NamedTuple):
     input: int = 0
     cache_read: int = 0
     cache_write_5m: int = 0
@@ -60,15 +55,26 @@ class Quantities:
     requests: int = 0
     reasoning: int = 0
 
-    def __post_init__(self) -> None:
-        counts = _all_counts(self)
-        if min(counts) < 0:
-            raise ValueError(f"Quantities cannot be negative: {self}.")
+
+class Quantities(_Counts):
+    """Integer counts ≥ 0, one per disjoint class, plus the reasoning tokens that OUTPUT already contains.
+
+    A tuple in the order of `DISJOINT_CLASSES` with the reasoning at its end; several are made for each call.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *counts: int, **named: int) -> Self:
+        """Checked: ValueError for a count that cannot be, TypeError for one that is no integer."""
+        made = super().__new__(cls, *counts, **named)
         # `type is int` so that True is not a token.
-        if {*map(type, counts)} != {int}:
-            raise TypeError(f"Quantities are integers: {self}.")
-        if self.reasoning > self.output:
-            raise ValueError(f"Reasoning is part of the output and cannot exceed it: {self}.")
+        if {*map(type, made)} != _INTEGERS:
+            raise TypeError(f"Quantities are integers: {made}.")
+        if min(made) < 0:
+            raise ValueError(f"Quantities cannot be negative: {made}.")
+        if made.reasoning > made.output:
+            raise ValueError(f"Reasoning is part of the output and cannot exceed it: {made}.")
+        return made
 
     @property
     def total_input(self) -> int:
@@ -92,20 +98,17 @@ class Quantities:
         """Input and output together: what a tokens-per-minute limit counts."""
         return self.total_input + self.total_output
 
-    def __add__(self, other: "Quantities") -> "Quantities":
-        return Quantities(*map(int.__add__, _all_counts(self), _all_counts(other)))
+    def __add__(self, other: tuple[int, ...]) -> "Quantities":  # type: ignore[override]  # a sum, no longer tuple
+        return Quantities(*map(int.__add__, self, other))
 
     def disjoint(self) -> tuple[int, ...]:
         """The counts in the order of `DISJOINT_CLASSES`."""
-        return disjoint_counts(self)
+        return self[:-1]
 
     def as_dict(self) -> dict[str, int]:
         """The counts that are not zero, by class name: the form in which they are stored and shown."""
-        return {name: count for name, count in zip(_NAMES, _all_counts(self), strict=True) if count}
+        return {name: count for name, count in zip(self._fields, self, strict=True) if count}
 
 
-_NAMES = tuple(field.name for field in fields(Quantities))
-_all_counts = attrgetter(*_NAMES)
-# A module-level attrgetter: pricing reads the nine counts in one C call.
-disjoint_counts = attrgetter(*(str(name) for name in DISJOINT_CLASSES))
+_INTEGERS: Final = {int}
 NOTHING: Final = Quantities()

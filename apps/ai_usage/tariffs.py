@@ -66,6 +66,18 @@ class Rate:
     source: str = ""
     # The row or version that set the price, where that is not this row (a plan's own price list).
     price_id: UUID | None = None
+    # What each line that it prices says of it, put into words once.
+    stored: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        stored = {
+            "class": str(self.quantity_class),
+            "rate_id": str(self.id),
+            "price_id": str(self.price_id or self.id),
+            "cost_per_million": str(self.cost_per_million),
+            "price_per_million": str(self.price_per_million),
+        }
+        object.__setattr__(self, "stored", stored)
 
     @property
     def key(self) -> "TariffKey":

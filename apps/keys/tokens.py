@@ -9,6 +9,7 @@ import re
 import secrets
 import string
 import zlib
+from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
@@ -89,7 +90,15 @@ def matches(parsed: ParsedKey, *, digest: bytes, pepper_id: int) -> bool:
 
 
 def _digest(plaintext: str, pepper: str) -> bytes:
-    return hmac.digest(pepper.encode(), plaintext.encode(), "sha256")
+    keyed = _keyed(pepper).copy()
+    keyed.update(plaintext.encode())
+    return keyed.digest()
+
+
+# Each request's key is digested; setting HMAC up for the pepper takes longer than that.
+@cache
+def _keyed(pepper: str) -> hmac.HMAC:
+    return hmac.new(pepper.encode(), digestmod="sha256")
 
 
 def _random(length: int) -> str:

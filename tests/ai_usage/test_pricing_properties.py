@@ -15,7 +15,7 @@ from tests.factories.rates import NOW, rate_rows
 _RATES = st.decimals(0, 10**6, places=6, allow_nan=False, allow_infinity=False).map(str)
 _COUNTS = st.integers(0, 10**9)
 PRICES = st.fixed_dictionaries({str(name): _RATES for name in DISJOINT_CLASSES})
-USED = st.builds(Quantities, **{str(name): _COUNTS for name in DISJOINT_CLASSES})
+USED = st.builds(Quantities, **{str(name): _COUNTS for name in DISJOINT_CLASSES}, reasoning=st.just(0))
 
 
 @given(PRICES, USED)

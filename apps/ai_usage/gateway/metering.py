@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from apps import money
 from apps.ai_usage import bodies, normalise
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.requests import ModelRequest
@@ -202,8 +203,8 @@ def meter(
         "input_tokens": quantities.total_input,
         "output_tokens": quantities.total_output,
         "lines": [line.as_dict() for line in rated.lines],
-        "cost": str(rated.cost),
-        "price": str(rated.price),
+        "cost": money.text_from_pico(rated.cost_pico),
+        "price": money.text_from_pico(rated.price_pico),
         "currency": rated.currency,
         "price_list": caller.snapshot.entitlements.price_list,
         "usage_source": source.value,

@@ -27,7 +27,10 @@ from apps.governance.admission.errors import ValkeyUnavailable
 log = logging.getLogger(__name__)
 
 _MOST_IN_ONE_COMMIT = 500
+# So many wait before a second commit sets out while one is on its way: fewer and larger ones cost less.
+_ENOUGH_FOR_ANOTHER = 64
 _REPLAY_EVERY = 1.0
+_RETRY_AFTER = 1.0
 # What PostgreSQL says when it is away, starting, stopping or in fail-over: worth the spool, not the grave.
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
 
@@ -48,8 +51,8 @@ class Recorder:
     """Takes records and answers when each is durable: in PostgreSQL, or in the spool while that is away.
 
     While one commit is on its way the next batch gathers, so batches grow with load and a lone call waits for
-    nobody. `replayed` is told the spooled records that came in late, since counters may have missed them; a file is
-    kept until it was.
+    nobody; a commit that is slow does not hold up a crowd. `replayed` is told the spooled records that came in
+    late, since counters may have missed them; a file is kept until it was.
     """
 
     def __init__(
@@ -66,9 +69,11 @@ class Recorder:
         self._waiting: list[tuple[Record, asyncio.Future[None] | None]] = []
         self._wake = asyncio.Event()
         self._writers = writers
+        self._writing = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._away = False
+        self._stuck = False
 
     def start(self) -> None:
         """Begin writing and replaying."""
@@ -89,26 +94,31 @@ class Recorder:
         return len(self._waiting)
 
     def check_room(self) -> None:
-        """Refuse to begin what could not be written down; LedgerUnavailable when the spool is full."""
-        if self.spool.is_full:
+        """Refuse to begin what could not be written down; LedgerUnavailable when spool or disk is full."""
+        if self.spool.is_full or self._stuck:
             raise LedgerUnavailable
 
     def commit(self, record: Record) -> asyncio.Future[None]:
         """Make a record durable; the future is done when it is. It does not fail and must not be cancelled."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, future))
-        self._wake.set()
+        self._call_writer()
         return future
 
     def note(self, record: Record) -> None:
         """Write a record that nobody waits for, such as a refusal; dropped when too many wait already."""
         if len(self._waiting) < 20_000:
             self._waiting.append((record, None))
+            self._call_writer()
+
+    def _call_writer(self) -> None:
+        if not self._writing or len(self._waiting) >= _ENOUGH_FOR_ANOTHER:
             self._wake.set()
 
     async def _write(self) -> None:
         while True:
-            if not self._waiting:
+            # A writer that comes back from a commit takes what gathered meanwhile, however little.
+            if not self._waiting or (self._writing and len(self._waiting) < _ENOUGH_FOR_ANOTHER):
                 if self._stopping:
                     return
                 self._wake.clear()
@@ -116,16 +126,31 @@ class Recorder:
                 continue
             batch, self._waiting = self._waiting[:_MOST_IN_ONE_COMMIT], self._waiting[_MOST_IN_ONE_COMMIT:]
             began = time.monotonic()
-            try:
-                await self._store_batch([record for record, _ in batch])
-            except Exception:
-                # A defect here must not lose records: keep them on disk and be loud.
-                log.exception("a batch of usage records could not be stored; it is kept in the spool")
-                await asyncio.to_thread(self.spool.append, [record for record, _ in batch])
+            self._writing += 1
+            await self._store_somewhere([record for record, _ in batch])
+            self._writing -= 1
             metrics.observe_commit(time.monotonic() - began, len(batch))
             for _, future in batch:
                 if future is not None and not future.done():
                     future.set_result(None)
+
+    async def _store_somewhere(self, records: list[Record]) -> None:
+        while True:
+            try:
+                await self._store_batch(records)
+                break
+            except Exception:
+                # A defect here must not lose records: keep them on disk and be loud.
+                log.exception("a batch of usage records could not be stored; it is to be kept in the spool")
+            try:
+                await asyncio.to_thread(self.spool.append, records)
+                break
+            except OSError as error:
+                # The disk is full, perhaps. Nothing is acknowledged and nothing new begins until it is not.
+                self._stuck = True
+                log.error("usage records can be written nowhere, which is tried again: %s", error)
+                await asyncio.sleep(_RETRY_AFTER)
+        self._stuck = False
 
     async def _store_batch(self, records: list[Record]) -> None:
         if not self._away:
