@@ -31,8 +31,8 @@ async def test_usage_that_can_be_written_nowhere_waits_until_it_can_be(tmp_path)
     pool = AsyncConnectionPool(NOBODY, min_size=0, max_size=1, timeout=0.2, open=False)
     await pool.open(wait=False)
 
-    async def replayed(tenants: set[str]) -> None:
-        raise AssertionError(tenants)
+    async def replayed(records: list[Record]) -> None:
+        raise AssertionError(records)
 
     recorder = Recorder(pool, spool, replayed=replayed)
     recorder.start()
