@@ -18,9 +18,11 @@ from apps.ai_usage.credentials import seal_provider_secret
 from apps.ai_usage.models import CostRate, Credential, PriceRate, Provider, Route, RouteTarget
 from apps.ai_usage.operator_figures import month_panel, spend_this_month
 from apps.ai_usage.quantities import QuantityClass
+from apps.governance.services import announce_change
 from apps.operator_site.pages import OperatorPage
 from apps.operator_site.site import site
 from apps.operator_site.types import Column, Panel
+from apps.tenancy.selectors import all_tenants
 
 # Processes learn of a change of these tables by the version that a trigger moves with each
 # (CatalogueVersion).
@@ -28,9 +30,27 @@ from apps.operator_site.types import Column, Panel
 
 @admin.register(Provider)
 class ProviderPage(OperatorPage):
-    list_display = ["name", "dialect", "base_url", "region", "enabled", "shown_credential"]
+    list_display = [
+        "name",
+        "dialect",
+        "base_url",
+        "region",
+        "retention_days",
+        "shown_training",
+        "enabled",
+        "shown_credential",
+    ]
     list_filter = ["dialect", "enabled"]
     search_fields = ["name", "base_url"]
+
+    def after_change(self, request: HttpRequest, row: Any) -> None:
+        # Policies go by a provider's region and how it handles data: what is said here holds from the next request on.
+        for tenant in all_tenants():
+            announce_change(tenant)
+
+    @display(description="Trains on data")
+    def shown_training(self, provider: Provider) -> str:
+        return {None: "not known", True: "yes", False: "no"}[provider.trains_on_data]
 
     @display(description="Credential", boolean=True)
     def shown_credential(self, provider: Provider) -> bool:

@@ -25,7 +25,7 @@ class ProviderEntry:
     base_url: str
     region: str = ""
     retention_days: int | None = None
-    trains_on_data: bool = False
+    trains_on_data: bool | None = None
     enabled: bool | None = None
     credential_source: str = ""  # env:NAME or file:PATH
     secret: str = field(default="", repr=False)

@@ -1,7 +1,9 @@
 """Why a call went where it went: the short form in which the gateway writes it down, and its reading.
 
     {"targets": ["openai/gpt-4o"], "limits": [["tenant.requests_per_minute", "requests", 60, 59]],
-     "held": 123, "asked": 4096, "granted": 812, "degraded": true, "refusal": "…"}
+     "held": 123, "asked": 4096, "granted": 812, "degraded": true, "refusal": "…",
+     "shadow": [["key", 3, "tools", "the tool web_search is not allowed"]],
+     "wishes": {"output": 4096, "tools": ["web_search"], "prompt": "…"}}
 
 Amounts are in nano-units, and what says nothing is left out: it is stored with every call.
 """
@@ -10,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from apps.ai_usage.insight.types import AppliedLimit, Explanation
+from apps.ai_usage.insight.types import AppliedLimit, Explanation, ShadowRefusal
 from apps.governance.admission.ask import Admitted
+from apps.governance.policies.decision import Finding
 
 _NANO = Decimal(10) ** 9
 _LONGEST_REFUSAL = 400
+# What the client asked for, so that policies can be tried on the call later. Calls from before it was kept lack it.
+WISHES = "wishes"
 
 
 def explain(
@@ -23,6 +28,7 @@ def explain(
     skipped: Sequence[str] = (),
     admitted: Admitted | None = None,
     refusal: str = "",
+    shadowed: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """What to store with a call. Runs once per call on the hot path."""
     said: dict[str, Any] = {}
@@ -49,6 +55,11 @@ def explain(
             said["degraded"] = True
     if refusal:
         said["refusal"] = refusal[:_LONGEST_REFUSAL]
+    if shadowed:
+        said["shadow"] = [
+            [found.policy.level.value, found.policy.version, found.rule.value, found.said[:_LONGEST_REFUSAL]]
+            for found in shadowed
+        ]
     return said
 
 
@@ -64,6 +75,7 @@ def read_explanation(stored: Mapping[str, Any]) -> Explanation:
         granted_output_tokens=stored.get("granted"),
         checked_without_valkey=bool(stored.get("degraded")),
         refusal=stored.get("refusal", ""),
+        shadowed=tuple(ShadowRefusal(*entry) for entry in stored.get("shadow", ())),
     )
 
 

@@ -130,6 +130,7 @@ _tokens = Counted("model", "class")
 _usage_sources = Counted("source")
 _anomalies = Counted("anomaly")
 _drains = Counted("outcome")
+_shadow_refusals = Counted("level", "rule")
 _call_seconds = Distribution(_SECONDS)
 _added_seconds = Distribution(_ADDED_SECONDS)
 _first_byte_seconds = Distribution(_SECONDS)
@@ -150,6 +151,8 @@ def observe_call(record: Record, *, seconds: float, added_seconds: float | None 
         _added_seconds.observe(added_seconds)
     if call["first_byte_ms"] is not None:
         _first_byte_seconds.observe(call["first_byte_ms"] / 1000)
+    for level, _, rule, _ in call["explanation"].get("shadow", ()):
+        _shadow_refusals.add((level, rule))
     for attempt in record.attempts:
         _attempts.add((attempt["provider"], attempt["outcome"]))
     for event in record.events:
@@ -201,6 +204,10 @@ class GatewayCollector(Collector):
         yield _tokens.family("lockstep_usage_units", "Units that were metered, by model and class.")
         yield _usage_sources.family("lockstep_usage_events", "Usage events, by where their figures are from.")
         yield _anomalies.family("lockstep_usage_anomalies", "Usage that was unusual, by kind.")
+        yield _shadow_refusals.family(
+            "lockstep_policy_shadow_refusals",
+            "What policies in shadow would have refused, by level and rule.",
+        )
         yield _drains.family("lockstep_drains", "Streams read on after their client left, by how that ended.")
         yield _call_seconds.family(
             "lockstep_call_seconds", "From a request's first byte to its answer's last."

@@ -25,7 +25,7 @@ class Provider(models.Model):
     base_url = models.URLField(max_length=300)
     region = models.CharField(max_length=20, blank=True, default="")
     retention_days = models.PositiveIntegerField(null=True, blank=True)  # None: not known
-    trains_on_data = models.BooleanField(default=False)
+    trains_on_data = models.BooleanField(null=True, blank=True, default=None)  # None: not known
     enabled = models.BooleanField(default=True)
 
     class Meta:

@@ -33,7 +33,7 @@ class Target:
     region: str
     credential: str = field(repr=False)
     retention_days: int | None = None
-    trains_on_data: bool = False
+    trains_on_data: bool | None = None
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 """What governance refuses, and why."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.errors import DomainError
@@ -79,3 +80,42 @@ class WebhookIsDisabled(DomainError):
 
     def __init__(self) -> None:
         super().__init__("This endpoint is disabled, so nothing is sent to it. Enable it first.")
+
+
+class InvalidPolicy(DomainError):
+    status = 400
+    code = "invalid_policy"
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        told = "; ".join(f"{where} {what}" for where, what in problems.items())
+        super().__init__(f"This is not a policy: {told}.")
+
+
+class PolicyLooserThanBound(DomainError):
+    status = 400
+    code = "policy_looser_than_bound"
+
+    def __init__(self, looser: Sequence[tuple[str, str]]) -> None:
+        self.looser = tuple(looser)
+        told = " ".join(f"{rule}: {words}." for rule, words in looser)
+        super().__init__(f"A policy can only tighten what stands above it. {told}")
+
+
+class PolicyNotFound(DomainError):
+    status = 404
+    code = "policy_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such policy, or no such version of it.")
+
+
+class PolicyChangedMeanwhile(DomainError):
+    status = 409
+    code = "policy_changed_meanwhile"
+
+    def __init__(self, current: int) -> None:
+        self.current = current
+        super().__init__(
+            f"This policy was changed meanwhile: its newest version is {current or 'none'}. Read it, then save again."
+        )

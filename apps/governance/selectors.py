@@ -4,6 +4,15 @@ from apps.governance.decision import Granted, grant
 from apps.governance.features import FEATURES
 from apps.governance.models import AuditEntry, Budget
 from apps.governance.models import Entitlements as EntitlementsRow
+from apps.governance.policies.reading import default_policy_bounds as default_policy_bounds
+from apps.governance.policies.reading import own_policy_bounds as own_policy_bounds
+from apps.governance.policies.reading import policies_of_key as policies_of_key
+from apps.governance.policies.reading import policies_of_tenant as policies_of_tenant
+from apps.governance.policies.reading import policy_bounds as policy_bounds
+from apps.governance.policies.reading import policy_version as policy_version
+from apps.governance.policies.reading import policy_versions as policy_versions
+from apps.governance.policies.reading import standing_policies as standing_policies
+from apps.governance.policies.reading import standing_policy as standing_policy
 from apps.governance.types import NOTHING_BOUGHT, AuditRecord, Entitlements, TenantBudget
 from apps.governance.webhooks.reading import webhook_deliveries as webhook_deliveries
 from apps.governance.webhooks.reading import webhook_delivery as webhook_delivery

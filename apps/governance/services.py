@@ -13,6 +13,13 @@ from apps.governance.gates import check_gate as check_gate
 from apps.governance.gates import gated_task as gated_task
 from apps.governance.gates import may as may
 from apps.governance.models import Entitlements as EntitlementsRow
+from apps.governance.policies.saving import carry_policy as carry_policy
+from apps.governance.policies.saving import looser_than_above as looser_than_above
+from apps.governance.policies.saving import remove_policy as remove_policy
+from apps.governance.policies.saving import restore_policy as restore_policy
+from apps.governance.policies.saving import save_policy as save_policy
+from apps.governance.policies.saving import set_bounds as set_bounds
+from apps.governance.policies.saving import set_default_bounds as set_default_bounds
 from apps.governance.types import Actor, Entitlements
 from apps.governance.webhooks.managing import change_webhook as change_webhook
 from apps.governance.webhooks.managing import create_webhook as create_webhook

@@ -159,6 +159,17 @@ class AppliedLimitSerializer(serializers.Serializer[Any]):
     left = ExactField(help_text="With this call let in and what it holds taken away.")
 
 
+class ShadowRefusalSerializer(serializers.Serializer[Any]):
+    """What a policy in shadow would have refused."""
+
+    level = serializers.CharField(
+        help_text="Whose policy: tenant, service_account, member, parent_key or key."
+    )
+    version = serializers.IntegerField()
+    rule = serializers.CharField()
+    said = serializers.CharField()
+
+
 class ExplanationSerializer(serializers.Serializer[Any]):
     """Why the call went where it went."""
 
@@ -176,6 +187,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
         help_text="True while limits on throughput could not be checked and the plan lets calls through then."
     )
     refusal = serializers.CharField(help_text="Why it was refused or failed, in words; mostly empty.")
+    shadowed = ShadowRefusalSerializer(many=True)
 
 
 class CallDetailSerializer(serializers.Serializer[Any]):

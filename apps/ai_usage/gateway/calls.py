@@ -19,6 +19,7 @@ from apps.ai_usage.gateway.claims import Claim
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.foreign import NOT_EXPRESSIBLE
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
+from apps.ai_usage.gateway.policies import wishes
 from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.refusals import exhausted, refused_by_limit
 from apps.ai_usage.gateway.requests import ModelRequest, Scope
@@ -187,9 +188,9 @@ class Call:
         return attempt
 
     def _granted(self) -> int | None:
-        """The output limit to write into the request where admission granted less than was asked; per choice."""
+        """The output limit to write into the request, per choice: what admission granted, or a policy lets through."""
         assert self.admitted is not None and self.permitted is not None
-        if not self.admitted.is_clamped:
+        if not self.admitted.is_clamped and self.permitted.output_cap is None:
             return None
         return max(1, self.admitted.granted_output_tokens // self.permitted.choices)
 
@@ -270,7 +271,10 @@ class Call:
     def _explained(self, refusal: str = "") -> dict[str, Any]:
         targets = [target.name for target in self.permitted.targets] if self.permitted else []
         skipped = list(self._plan.skipped) if self._plan else []
-        return explain(targets=targets, skipped=skipped, admitted=self.admitted, refusal=refusal)
+        shadowed = self.permitted.shadowed if self.permitted else ()
+        return explain(
+            targets=targets, skipped=skipped, admitted=self.admitted, refusal=refusal, shadowed=shadowed
+        ) | wishes(self.request)
 
     def _observe(self, record: Record) -> None:
         ended = time.monotonic()

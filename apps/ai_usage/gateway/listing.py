@@ -8,16 +8,24 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from apps.ai_usage.gateway import replies, upstream
+from apps.ai_usage.gateway import policies, replies, upstream
 from apps.ai_usage.gateway.attempts import Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.refusals import exhausted, refused_by_limit
 from apps.ai_usage.gateway.replies import Send
-from apps.ai_usage.gateway.requests import Receive, Scope, headers_of, parse_json, read_body
+from apps.ai_usage.gateway.requests import (
+    ModelRequest,
+    Receive,
+    Scope,
+    headers_of,
+    parse_json,
+    read_body,
+)
 from apps.ai_usage.gateway.rules import check_standing, route_of
-from apps.ai_usage.types import RoutePlan
+from apps.ai_usage.normalise import Endpoint
+from apps.ai_usage.types import RoutePlan, Target
 from apps.governance.admission.ask import Ask
 from apps.governance.admission.types import Refused, Stale
 
@@ -66,6 +74,10 @@ async def models(
     name = path.removeprefix("/v1/models").strip("/")
     if name:
         route = route_of(caller, name)
+        if caller.key.policies is not None and (
+            refusal := policies.refuse_model(caller.key.policies, route, at)
+        ):
+            raise refusal
         if route not in usable:
             raise Refusal(
                 Kind.NOT_FOUND, "model_not_priced", f"{name} has no price on your plan.", param="model"
@@ -89,6 +101,8 @@ def _is_usable(caller: Caller, route: RoutePlan, at: datetime) -> bool:
     if not caller.snapshot.entitlements.may_use_model(route.model):
         return False
     if principal.models_allowed and route.model not in principal.models_allowed:
+        return False
+    if caller.key.policies is not None and policies.refuse_model(caller.key.policies, route, at):
         return False
     return any(book.tariffs(target.provider, target.model, at) for target in route.targets)
 
@@ -122,6 +136,9 @@ async def count_tokens(
         caller = await current_caller(process, scope)
         check_standing(caller)
         route = route_of(caller, model)
+        targets = _countable(
+            caller, route, ModelRequest(Endpoint.MESSAGES, "anthropic", body, parsed, model, False, headers)
+        )
         ask = Ask(call_id=call_id.hex, limits=caller.key.limits, epoch=caller.snapshot.epoch)
         admitted = await process.admit(caller.snapshot.tenant, ask)
         if isinstance(admitted, Refused):
@@ -133,27 +150,35 @@ async def count_tokens(
             Kind.UNAVAILABLE, "settings_changing", "Settings are being changed. Try again.", retry_after=1
         )
     try:
-        status, answered = await _counted(process, route, body, parsed, headers, call_id, began)
+        status, answered = await _counted(process, route, targets, body, parsed, headers, call_id, began)
     finally:
         process.release(admitted)
     common = [*replies.request_ids(call_id), (b"content-type", b"application/json")]
     await replies.send_body(send, status, common, answered)
 
 
+def _countable(caller: Caller, route: RoutePlan, request: ModelRequest) -> list[Target]:
+    """The targets that can count for this caller; Refusal where there is none."""
+    targets = [target for target in route.targets if target.dialect == "anthropic"]
+    if not targets:
+        raise Refusal(
+            Kind.INVALID, "other_dialect", f"{route.model} is served in another dialect.", param="model"
+        )
+    if caller.key.policies is None:
+        return targets
+    return list(policies.judge(caller.key.policies, request, targets, now(), for_counting=True).targets)
+
+
 async def _counted(
     process: GatewayProcess,
     route: RoutePlan,
+    targets: list[Target],
     body: bytes,
     parsed: dict[str, Any],
     headers: dict[bytes, bytes],
     call_id: UUID,
     began: float,
 ) -> tuple[int, bytes]:
-    targets = [target for target in route.targets if target.dialect == "anthropic"]
-    if not targets:
-        raise Refusal(
-            Kind.INVALID, "other_dialect", f"{route.model} is served in another dialect.", param="model"
-        )
     plan, last = Plan(route, targets, process.breakers, "anthropic"), None
     assert process.wire is not None
     while (step := plan.next()) is not None:

@@ -47,7 +47,7 @@ def answer_headers(call: Call, content_type: bytes) -> Pairs:
     admitted = call.admitted
     if admitted is not None:
         headers += limit_headers(call.request.dialect, admitted)
-        if admitted.is_clamped:
+        if admitted.is_clamped or (call.permitted is not None and call.permitted.output_cap is not None):
             headers.append((b"x-lockstep-output-clamped-to", str(admitted.granted_output_tokens).encode()))
     if call.caller is not None and call.caller.key.principal.deprecated:
         expires = call.caller.key.principal.expires_at

@@ -36,6 +36,8 @@ class ModelRequest:
     stream: bool
     headers: Headers
 
+    # The approved prompt that this request was made from, where it was; policies may ask for one.
+    prompt_ref: str | None = None
     # The same request in the dialect of a provider that speaks another, once it was needed.
     translated: dict[str, Any] | None = None
 

@@ -1,19 +1,22 @@
 """Whether a caller may make this call at all: standing, scope, plan and key, before any limit is looked at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 
 from apps.ai_usage import bodies, hosted_tools, money_bounds
-from apps.ai_usage.gateway import foreign
+from apps.ai_usage.gateway import foreign, policies
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.refusals import refused_by_plan
 from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.normalise import Endpoint, input_bound
+from apps.ai_usage.price_book import PriceBook
 from apps.ai_usage.tariffs import Tariff
 from apps.ai_usage.types import RoutePlan, Target
+from apps.governance.policies.decision import Finding
 
 SCOPE = "inference:write"
 
@@ -31,6 +34,10 @@ class Permitted:
     input_nano: int
     output_price_pico: int
     currency: str
+    # The most tokens of an answer by policy, where the caller named no limit; it is written into the request.
+    output_cap: int | None = None
+    # What policies in shadow would have refused.
+    shadowed: Sequence[Finding] = ()
 
 
 def check_standing(caller: Caller) -> None:
@@ -75,6 +82,13 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
             f"{request.model} has no price on your plan, so it cannot be used. Contact the operator.",
             param="model",
         )
+    output_cap: int | None = None
+    shadowed: Sequence[Finding] = ()
+    if caller.key.policies is not None:
+        judged = policies.judge(caller.key.policies, request, targets, at)
+        output_cap, shadowed = judged.output_cap, judged.shadowed
+        if len(judged.targets) != len(targets):
+            targets, tariffs = _fewer(request, route, judged.targets, book, at)
     media = bodies.remote_media(request.body)
     input_tokens = input_bound(request_bytes=len(request.body), remote_media=media)
     choices, output_tokens = 1, 0
@@ -82,7 +96,9 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
         if request.endpoint is Endpoint.CHAT_COMPLETIONS:
             choices = bodies.choices_asked(request.parsed)
         asked = bodies.output_asked(request.endpoint, request.parsed)
-        output_tokens = min((asked or route.max_output_tokens), 10_000_000) * choices
+        output_tokens = (
+            min((asked or route.max_output_tokens), output_cap or 10_000_000, 10_000_000) * choices
+        )
     bound = money_bounds.bound(tariffs, input_tokens, tool_calls)
     return Permitted(
         route,
@@ -94,7 +110,18 @@ def permit(caller: Caller, request: ModelRequest, at: datetime) -> Permitted:
         bound.input_nano,
         bound.output_pico,
         tariffs[0].currency,
+        output_cap,
+        shadowed,
     )
+
+
+def _fewer(
+    request: ModelRequest, route: RoutePlan, left: Sequence[Target], book: PriceBook, at: datetime
+) -> tuple[list[Target], list[Tariff]]:
+    """Those targets alone that policies leave, with their tariffs; Refusal where none can be asked this."""
+    if not any(target.dialect == request.dialect for target in left):
+        foreign.reachable(request, route, [])
+    return list(left), [rate for target in left for rate in book.tariffs(target.provider, target.model, at)]
 
 
 def route_of(caller: Caller, model: str) -> RoutePlan:

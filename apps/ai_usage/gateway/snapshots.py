@@ -21,6 +21,7 @@ from apps.governance.admission.limits import LimitSet
 from apps.governance.decision import Access, Decision, decide
 from apps.governance.gates import may, mode
 from apps.governance.limits import limits_of
+from apps.governance.policies.decision import Policy, PolicySet
 from apps.governance.types import NOTHING_BOUGHT, Entitlements, TenantBudget
 from apps.keys import selectors as keys
 from apps.keys.types import Principal
@@ -43,6 +44,8 @@ class KeySnapshot:
     limits: LimitSet
     # Why the plan has no room for a key of this sort; None where it has.
     not_included: Decision | None = None
+    # None where no policy applies: then none is looked at.
+    policies: PolicySet | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +61,9 @@ class TenantSnapshot:
     book: PriceBook
     loaded_at: datetime
     keys: dict[str, KeySnapshot | None] = field(default_factory=dict)
+    # The operator's bounds and the tenant's own policy; and whether any key or owner has one beside them.
+    policies: tuple[Policy, ...] = ()
+    has_policies_below: bool = False
     # Whether the tenant may have models called at all, decided once for the epoch.
     may_call: Decision = field(init=False)
 
@@ -177,13 +183,23 @@ class Snapshots:
         with in_tenant(current):
             entitlements = governance.entitlements()
             budgets = tuple(governance.budgets())
+            policies, has_policies_below = governance.policies_of_tenant()
         with in_public():
             book = self._books.get(entitlements.price_list)
             if book is None:
                 book = self._books[entitlements.price_list] = selectors.price_book(entitlements.price_list)
         reason = tenancy.suspension_reason(tenant.id) if current.state is TenantState.SUSPENDED else ""
         return TenantSnapshot(
-            current, epoch, reason, entitlements, budgets, catalogue, book, datetime.now(UTC)
+            current,
+            epoch,
+            reason,
+            entitlements,
+            budgets,
+            catalogue,
+            book,
+            datetime.now(UTC),
+            policies=policies,
+            has_policies_below=has_policies_below,
         )
 
 
@@ -194,15 +210,24 @@ def _empty(tenant: TenantRef, epoch: int, catalogue: Catalogue) -> TenantSnapsho
 def _read_key(snapshot: TenantSnapshot, key_id: str) -> KeySnapshot | None:
     if not snapshot.tenant.is_served:
         return None
+    policies = snapshot.policies
     with in_tenant(snapshot.tenant):
         principal = keys.load_principal(snapshot.tenant, key_id)
-    if principal is None:
-        return None
+        if principal is None:
+            return None
+        if snapshot.has_policies_below:
+            policies += governance.policies_of_key(
+                owner_kind=principal.owner_kind.value,
+                owner_id=principal.owner_id,
+                key_id=principal.key_id,
+                parent_id=principal.parent_id,
+            )
     asked = [may(gate, entitlements=snapshot.entitlements) for gate in principal.gates]
     return KeySnapshot(
         principal,
         limits_of(snapshot.tenant, snapshot.entitlements, snapshot.budgets, principal),
         next((decision for decision in asked if not decision.allowed), None),
+        PolicySet(policies) if policies else None,
     )
 
 

@@ -285,6 +285,16 @@ class AppliedLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowRefusal:
+    """What a policy in shadow would have refused of a call that was let through."""
+
+    level: str
+    version: int
+    rule: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a call went where it went, as far as it was written down."""
 
@@ -296,6 +306,7 @@ class Explanation:
     granted_output_tokens: int | None = None
     checked_without_valkey: bool = False
     refusal: str = ""
+    shadowed: tuple[ShadowRefusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,12 @@ def _rules(found: CallDetail) -> Iterator[dict[str, str]]:
             "detail": f"{why.granted_output_tokens:,} tokens instead of {why.asked_output_tokens:,}, "
             "the most that a budget had room for.",
         }
+    for shadow in why.shadowed:
+        yield {
+            "name": f"Policy in shadow ({shadow.level.replace('_', ' ')}, version {shadow.version})",
+            "answer": "would refuse",
+            "detail": f"{shadow.said[:1].upper()}{shadow.said[1:]}.",
+        }
     yield from _routing(why)
     if why.checked_without_valkey:
         yield {

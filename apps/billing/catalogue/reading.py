@@ -107,7 +107,7 @@ class _Reader:
             base_url=self.base_url(item),
             region=item.text("region", "", longest=20),
             retention_days=handling.whole("retention_days", None, high=36_500) if handling else None,
-            trains_on_data=handling.flag("trains_on_data", False) if handling else False,
+            trains_on_data=handling.flag("trains_on_data", None) if handling else None,
             enabled=item.flag("enabled", None),
             credential_source=source,
             secret=self.reference(item, "credential", source) if source else "",

@@ -37,7 +37,7 @@ def _provider(entry: ProviderEntry) -> dict[str, Any]:
         **({"region": entry.region} if entry.region else {}),
         "data_handling": {
             **({} if entry.retention_days is None else {"retention_days": entry.retention_days}),
-            "trains_on_data": entry.trains_on_data,
+            **({} if entry.trains_on_data is None else {"trains_on_data": entry.trains_on_data}),
         },
         **({"enabled": False} if entry.enabled is False else {}),
     }

@@ -3,6 +3,7 @@
 from apps.governance.models.audit import AuditEntry, OperatorAuditEntry
 from apps.governance.models.budgets import Budget
 from apps.governance.models.entitlements import Entitlements
+from apps.governance.models.policies import PolicyBound, PolicyDefaultBound, PolicyVersion
 from apps.governance.models.webhooks import (
     DeliveryState,
     WebhookDelivery,
@@ -16,6 +17,9 @@ __all__ = [
     "DeliveryState",
     "Entitlements",
     "OperatorAuditEntry",
+    "PolicyBound",
+    "PolicyDefaultBound",
+    "PolicyVersion",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",

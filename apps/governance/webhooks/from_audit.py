@@ -61,6 +61,18 @@ def _subscription(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+def _policy(entry: AuditEntry) -> dict[str, Any]:
+    details = entry.details
+    level = details.get("level")
+    return {
+        "id": entry.target_id,
+        "kind": "policy_bounds" if level is None else f"policy.{level}",
+        "change": details.get("mode", "set"),
+        "before": details.get("before"),
+        "after": details.get("after"),
+    }
+
+
 def _picked(details: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: details.get(name) for name in names}
 
@@ -89,6 +101,8 @@ _OF_ACTION: dict[str, tuple[EventType, Payload]] = {
     "member.enabled": (EventType.MEMBER_ENABLED, _member),
     "tenant.suspended": (EventType.TENANT_SUSPENDED, _reason),
     "tenant.resumed": (EventType.TENANT_RESUMED, _reason),
+    "policy.saved": (EventType.POLICY_CHANGED, _policy),
+    "policy_bounds.set": (EventType.POLICY_CHANGED, _policy),
     "subscription.started": (EventType.SUBSCRIPTION_CHANGED, _subscription),
     "subscription.changed": (EventType.SUBSCRIPTION_CHANGED, _subscription),
     "subscription.state_changed": (EventType.SUBSCRIPTION_CHANGED, _subscription),

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.governance.services import announce_change, record_audit
+from apps.governance.services import announce_change, carry_policy, record_audit
 from apps.governance.types import Actor
 from apps.keys import metrics, rights, selectors
 from apps.keys.checking import MOST_OVERLAP, checked_expiry
@@ -69,6 +69,7 @@ def rotate_key(
     )
     ends = min(old.expires_at, moment + overlap)
     ApiKey.objects.filter(pk=old.pk).update(replaced_by_id=issued.key.id, expires_at=ends)
+    carry_policy(old.pk, issued.key.id, actor=actor)
     record_audit(
         "key.rotated",
         actor=actor,
