@@ -42,6 +42,8 @@ ACTIONS: dict[str, str] = {
     "member.sign_in_refused": "A sign-in with the right password was refused",
     "member.signed_in": "A member signed in",
     "member.signed_out": "A member signed out",
+    "policy.saved": "A version of a policy was made, rolled back to, or took the policy away",
+    "policy_bounds.set": "The operator set the bounds on the tenant's policies, or took them away",
     "service_account.created": "A service account was made",
     "service_account.disabled": "A service account was paused, and its keys with it",
     "service_account.enabled": "A service account's pause ended",

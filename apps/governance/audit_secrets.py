@@ -46,8 +46,7 @@ class SecretInAudit(ValueError):
 def without_secrets(details: dict[str, Any]) -> dict[str, Any]:
     """The details as they may be stored; SecretInAudit where our own code names a secret."""
     for name, value in details.items():
-        # None and yes or no say that there is one, or that it changed, and not what it is.
-        if is_secret_name(name) and not (value is None or isinstance(value, bool)):
+        if _hides(name, value):
             raise SecretInAudit(name)
     return {clean_text(name): _clean(value) for name, value in details.items()}
 
@@ -78,7 +77,11 @@ def _clean(value: Any) -> Any:
 
 
 def _hides(name: str, value: Any) -> bool:
-    return is_secret_name(name) and not (value is None or isinstance(value, bool))
+    if value is None or isinstance(value, bool):
+        # They say that there is one, or that it changed, and not what it is.
+        return False
+    # max_output_tokens: 4096 is how many, and no token.
+    return is_secret_name(name) and not (type(value) is int and name.endswith("tokens"))
 
 
 # Text from outside may not smuggle control characters, or characters that turn the reading direction, into logs.
