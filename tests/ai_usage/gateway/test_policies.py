@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from apps.ai_usage.gateway.policies import tools_of
+from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.models import Provider
+from apps.ai_usage.normalise import Endpoint
 from apps.governance.services import restore_policy
 from apps.tenancy.services import in_tenant
 from tests.factories.policies import SYSTEM, bound, bound_all, policy_of
@@ -14,7 +17,7 @@ from tests.system import running_web
 
 CLAUDE = "claude-sonnet-5-5"
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
-SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+BASH = {"type": "bash_20250124", "name": "bash"}
 CLOSED = {"zone": "UTC", "windows": [{"days": ["mon"], "from": "03:00", "to": "03:01"}]}
 
 
@@ -48,7 +51,11 @@ def message(caller: Any, model: str = CLAUDE, **more: Any) -> Any:
             {"functions": [{"name": "get_weather"}]},
             "tool_not_allowed_by_policy",
         ),
-        ({"tools": {"deny": ["web_search"]}}, {"web_search_options": {}}, "tool_not_allowed_by_policy"),
+        (
+            {"tools": {"deny": ["file_search"]}},
+            {"tools": [{"type": "file_search"}]},
+            "tool_not_allowed_by_policy",
+        ),
         ({"tools": {"allow": ["x"]}}, {"tools": ["odd"]}, "tool_not_allowed_by_policy"),
         ({"approved_prompts_only": True}, {}, "approved_prompt_required"),
         ({"hours": CLOSED}, {}, "outside_policy_hours"),
@@ -68,16 +75,16 @@ def test_a_rule_refuses_with_its_code_and_names_policy_and_version(caller, rules
 
 
 def test_the_other_dialect_says_it_in_its_form(caller):
-    policy_of(caller.tenant, {"tools": {"deny": ["web_search"]}})
+    policy_of(caller.tenant, {"tools": {"deny": ["bash"]}})
 
-    answer = message(caller, tools=[SEARCH])
+    answer = message(caller, tools=[BASH])
 
     assert answer.status_code == 403
     assert answer.json()["error"] == {
         "type": "permission_error",
         "code": "tool_not_allowed_by_policy",
         "message": "The policy of this tenant (version 1) refuses this by its rule tools: "
-        "the tool web_search is not allowed.",
+        "the tool bash is not allowed.",
     }
 
 
@@ -197,13 +204,13 @@ def test_a_shadow_stands_beside_what_is_in_force_until_it_is_enforced(caller):
 
 
 def test_counting_and_background_responses_obey_too(caller):
-    policy_of(caller.tenant, {"tools": {"deny": ["web_search"]}, "max_output_tokens": 20})
+    policy_of(caller.tenant, {"tools": {"deny": ["bash", "computer_use"]}, "max_output_tokens": 20})
     asked = {"model": CLAUDE, "messages": [{"role": "user", "content": "Hi"}]}
 
-    counted = caller.post("/v1/messages/count_tokens", asked | {"tools": [SEARCH]})
+    counted = caller.post("/v1/messages/count_tokens", asked | {"tools": [BASH]})
     free = caller.post("/v1/messages/count_tokens", asked | {"max_tokens": 5000})
     background = {"model": "gpt-4o", "input": "Hello", "background": True, "store": True}
-    refused = caller.post("/v1/responses", background | {"tools": [{"type": "web_search_preview"}]})
+    refused = caller.post("/v1/responses", background | {"tools": [{"type": "computer_use_preview"}]})
     too_long = caller.post("/v1/responses", background | {"max_output_tokens": 21})
 
     assert (counted.status_code, counted.json()["error"]["code"]) == (403, "tool_not_allowed_by_policy")
@@ -252,6 +259,39 @@ def test_a_policy_holds_on_the_next_request_on_another_process(services, simulat
 
     assert codes == [(403, 403), (200, 200)] * 5
     assert last.headers["x-lockstep-policy"] == "operator/1 models"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (
+            {"tools": [{"type": "web_search_preview_2025_03_11"}]},
+            [(), ("web_search_preview_2025_03_11", "web_search")],
+        ),
+        ({"web_search_options": {}}, [(), ("web_search",)]),
+        ({"tools": [{"type": "custom", "custom": {"name": "grep"}}]}, [("grep",), ()]),
+        ({"tools": [{"type": "namespace", "tools": [{"type": "function", "name": "f"}]}]}, [("f",), ()]),
+        ({"tools": [{"name": "f", "input_schema": {}}]}, [("f",), ()]),
+        (
+            {"tools": [{"type": "mcp", "server_label": "x", "server_url": "https://a.example/s"}]},
+            [(), ("mcp", "mcp:a.example")],
+        ),
+        (
+            {"mcp_servers": [{"type": "url", "url": "https://b.example", "name": "x"}]},
+            [(), ("mcp", "mcp:b.example")],
+        ),
+        ({"tools": [{"type": "mcp", "server_url": "https://[bad"}]}, [(), ("mcp",)]),
+        ({"prompt": {"id": "pmpt_1"}}, [(), ("prompt",)]),
+        ({"tools": {"type": 3}}, [(), ()]),
+        ({"tools": "x"}, [(), ()]),
+    ],
+)
+def test_every_way_of_bringing_a_tool_is_seen(body, found):
+    request = ModelRequest(Endpoint.RESPONSES, "openai", b"{}", body, "m", False, {})
+
+    (tool,) = tools_of(request)
+
+    assert [tool.names, tool.kinds] == found
 
 
 def test_a_member_given_twice_does_not_hide_a_tool(caller):
