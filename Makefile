@@ -20,7 +20,7 @@ endif
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: up test check bench reset lock help installed-run installed-test
+.PHONY: up test check bench faults reset lock help installed-run installed-test
 
 up: installed-run ## Run the whole system here, in the foreground (Ctrl-C stops it)
 	@exec $(BIN)/python -m deploy.local.up
@@ -37,6 +37,9 @@ check: installed-test ## Format, lint, types, import contracts, missing and unsa
 
 bench: installed-test ## Run the benchmarks: a table here, JSON in .lockstep/bench/
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+faults: installed-test ## Break a system of its own by seeded accidents and compare its books (ARGS="--seeds 10")
+	@exec $(BIN)/python -m tests.faults $(ARGS)
 
 reset: installed-run ## Delete the local data after asking (FORCE=1 doesn't ask)
 	@exec $(BIN)/python -m deploy.local.reset

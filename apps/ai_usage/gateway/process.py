@@ -141,8 +141,9 @@ class _SpentReader:
         self.process, self.tenant = process, tenant
 
     async def __call__(self, budgets: Sequence[BudgetWindow], open_calls: Sequence[str]) -> Spent:
-        # What this process put on disk is not in the ledger yet; a seed without it would let too much through.
-        if not self.process.recorder.spool.is_empty:
+        # What is on disk is not in the ledger yet, be it ours or of a process that died or serves beside us; a seed
+        # without it would let too much through.
+        if await asyncio.to_thread(self.process.recorder.spool.holds_anything):
             raise psycopg.OperationalError(
                 "Usage is waiting in the spool; budgets are read when it is replayed."
             )

@@ -48,6 +48,13 @@ class Spool:
         """Whether everything this process acknowledged is in PostgreSQL."""
         return self.waiting_bytes == 0
 
+    def holds_anything(self) -> bool:
+        """Whether any process that spools here, living or dead, acknowledged what PostgreSQL may not have. Blocks."""
+        try:
+            return any(path.stat().st_size for path in self._directory.glob("*.jsonl"))
+        except FileNotFoundError:  # replayed and removed while we looked
+            return True
+
     def append(self, records: list[Record]) -> None:
         """Put records on disk; when this returns, a power cut does not lose them. Blocks: call it in a thread."""
         written = b"".join(record.to_line() for record in records)

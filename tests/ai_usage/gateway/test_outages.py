@@ -1,95 +1,41 @@
 """PostgreSQL, Valkey or the process itself goes away in mid-traffic: clear 503s, nothing lost, nothing doubled."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from decimal import Decimal
 
 import psycopg
 import pytest
+import redis
 import requests
 
-from deploy.local import roles
-from deploy.local.background import running
-from deploy.local.model_simulator.testing import SimulatorControl, running_model_simulator
-from deploy.local.ports import free_port
-from deploy.local.postgres import PostgresServer
-from deploy.local.testing import ThrowawayServices
-from deploy.local.valkey import ValkeyServer
-from tests.system import ROOT, environment, running_web
+from tests.island import Island, wait_until
 
 LEASE_SECONDS = 2
 
 
-class Island:
-    """A system of its own whose parts can be stopped and started again."""
+class Outages(Island):
+    """An island with tenants, the first of them as the caller."""
 
     def __init__(self, directory, stack):
-        self.directory = directory
-        self.postgres = PostgresServer(directory / "postgres", free_port(), "secret", durable=True)
-        self.valkey = ValkeyServer(directory / "valkey", free_port(), "secret", durable=True)
-        self._up = {name: ExitStack() for name in ("postgres", "valkey")}
-        for name in self._up:
-            self.start(name)
-            stack.callback(self.stop, name)
-        urls = roles.ensure_roles_and_database(self.postgres.url(), control_password="c", tenant_password="t")
-        self.services = ThrowawayServices(
-            urls.control, urls.tenant, self.postgres.url(database="lockstep"), self.valkey.url, str(directory)
-        )
-        simulator_url = stack.enter_context(running_model_simulator())
-        self.simulator = SimulatorControl(simulator_url)
-        self.more = {
-            "OPENAI_BASE_URL": f"{simulator_url}/v1",
-            "ANTHROPIC_BASE_URL": simulator_url,
-            "OPENAI_API_KEY": "simulated",
-            "ANTHROPIC_API_KEY": "simulated",
-            "GATEWAY_LEASE_SECONDS": str(LEASE_SECONDS),
-        }
-        self.manage("migrate_all")
-        self.tenant = json.loads(self.manage("bootstrap_demo", "--json"))["tenants"][0]
+        super().__init__(directory, stack, lease_seconds=LEASE_SECONDS)
+        self.tenant, *_ = json.loads(self.run("-m", "tests.faults.world", "make"))
         self.secret = self.tenant["keys"][0]["secret"]
-
-    def start(self, name):
-        server = getattr(self, name)
-        self._up[name].enter_context(running(server, log=self.directory / f"{name}.log"))
-
-    def stop(self, name):
-        self._up[name].close()
-
-    def manage(self, *command):
-        done = subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env=environment(self.services, self.directory, **self.more) | {"LOCKSTEP_PLANE": "control"},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    @contextmanager
-    def web(self):
-        with running_web(self.services, home=self.directory, **self.more) as web:
-            yield web
 
     def call(self, web, headers=None, **more):
         return requests.post(
             f"{web.url}/v1/chat/completions",
-            json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
-            | more,
+            json={"model": "small", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20} | more,
             headers={"authorization": f"Bearer {self.secret}"} | (headers or {}),
             timeout=30,
         )
 
     def ledger(self):
         """{provider request id: price} of every event of the tenant."""
+        schema = self.tenant["schema"]
         with psycopg.connect(self.services.superuser_url) as conn:
-            schema = conn.execute(
-                "SELECT 't_' || ref FROM tenancy_tenant WHERE id = %s", (self.tenant["id"],)
-            ).fetchone()[0]
             rows = conn.execute(
                 f"SELECT provider_request_id, price FROM {schema}.ai_usage_usageevent"
             ).fetchall()
@@ -100,14 +46,7 @@ class Island:
 @pytest.fixture(scope="module")
 def island(tmp_path_factory):
     with ExitStack() as stack:
-        yield Island(tmp_path_factory.mktemp("island"), stack)
-
-
-def wait_until(true, seconds=20):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.1)
+        yield Outages(tmp_path_factory.mktemp("island"), stack)
 
 
 def test_without_postgresql_known_callers_are_served_and_every_event_arrives_when_it_is_back(island):
@@ -220,15 +159,11 @@ def test_a_web_process_killed_in_mid_call_loses_no_acknowledged_event_and_leaks_
 
 def all_calls(island):
     with psycopg.connect(island.services.superuser_url) as conn:
-        schema = conn.execute(
-            "SELECT 't_' || ref FROM tenancy_tenant WHERE id = %s", (island.tenant["id"],)
-        ).fetchone()[0]
-        return {str(row[0]) for row in conn.execute(f"SELECT call_id FROM {schema}.ai_usage_usageevent")}
+        rows = conn.execute(f"SELECT call_id FROM {island.tenant['schema']}.ai_usage_usageevent")
+        return {str(row[0]) for row in rows}
 
 
 def budget_counter(island):
-    import redis
-
     valkey = redis.Redis.from_url(island.services.valkey_url, decode_responses=True)
     tenant = island.tenant["id"].replace("-", "")
     (name,) = [key for key in valkey.keys(f"lockstep:{{{tenant}}}:b:*") if not key.endswith(":late")]
