@@ -7,6 +7,8 @@ GATEWAY_BODY_TIMEOUT = env.number("GATEWAY_BODY_TIMEOUT", 30)
 GATEWAY_MAX_RESPONSE = env.number("GATEWAY_MAX_RESPONSE", 64 * 1024 * 1024)
 GATEWAY_DRAIN_SECONDS = env.number("GATEWAY_DRAIN_SECONDS", 60)
 GATEWAY_MAX_DRAINS = env.number("GATEWAY_MAX_DRAINS", 1000)
+# How long a process that is asked to stop lets calls go on whose clients have gone; below the server's own patience.
+GATEWAY_STOP_SECONDS = env.number("GATEWAY_STOP_SECONDS", 5)
 GATEWAY_LEASE_SECONDS = env.number("GATEWAY_LEASE_SECONDS", 60)
 # How often the last uses of keys, noted in memory, are written.
 GATEWAY_LAST_USE_SECONDS = env.number("GATEWAY_LAST_USE_SECONDS", 30)

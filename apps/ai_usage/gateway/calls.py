@@ -230,7 +230,7 @@ class Call:
         self.process.estimates.learn(caller.key.principal.key_id, self.request.model, metered.output_tokens)
         return metered
 
-    async def lost(self, attempt: AttemptLog, failed: UpstreamFailed) -> None:
+    def lost(self, attempt: AttemptLog, outcome: str) -> None:
         """Account for an answer that broke off before it was whole: the operator's estimated cost, at no price.
 
         The caller gets another attempt, or an error, and pays for what is delivered.
@@ -246,7 +246,15 @@ class Call:
             Reported(partial=True),
             admitted.admitted_at_ms,
         )
-        self.lost_events.append(metering.at_no_price(metered.event, failed.failure.outcome))
+        self.lost_events.append(metering.at_no_price(metered.event, outcome))
+
+    def stopped(self) -> None:
+        """Account for a call that ends because its process does. A provider that was asked may well charge for it."""
+        last = self.log.attempts[-1] if self.log.attempts else None
+        if not self.finished and last is not None and not last.outcome:
+            last.outcome = "stopped"
+            self.lost(last, last.outcome)
+        self.gave_up(status=503, outcome="failed", error_code="stopping")
 
     def gave_up(self, *, status: int, outcome: str, error_code: str, said: str = "") -> None:
         """Account for a call that consumed nothing: give back what it holds, note how it ended and what was said."""
@@ -337,7 +345,7 @@ async def over_http(
             attempt.shown = foreign.answer_for(request, body)
     except UpstreamFailed as failed:
         # It had said 200, so it may well charge for what never arrived.
-        await call.lost(attempt, failed)
+        call.lost(attempt, failed.failure.outcome)
         raise
     attempt.duration_ms = _ms_since(began)
     return answer, body

@@ -69,6 +69,8 @@ class GatewayProcess:
         )
         self.wire: Wire | None = None
         self.drains = 0
+        # Requests under way, those whose clients have gone included: the server does not wait for these.
+        self.calls: set[asyncio.Task[Any]] = set()
         self._background: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -86,7 +88,8 @@ class GatewayProcess:
         _keep_what_is_loaded()
 
     async def stop(self) -> None:
-        """Write down what waits, then close. The server has waited for open calls before this."""
+        """End the calls that the server did not wait for, write down what waits, then close."""
+        await self._end_calls()
         await self.recorder.stop()
         await self.last_uses.stop()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -96,6 +99,16 @@ class GatewayProcess:
         self.snapshots.close()
         if self.wire is not None:
             await self.wire.close()
+
+    async def _end_calls(self) -> None:
+        # A call that goes on without its client is still charged for. What does not end soon is cut off, and accounts
+        # for what it knows by then.
+        if self.calls:
+            await asyncio.wait(set(self.calls), timeout=settings.GATEWAY_STOP_SECONDS)
+        for call in self.calls:
+            call.cancel()
+        if self.calls:
+            await asyncio.wait(set(self.calls), timeout=2)
 
     async def epoch(self, tenant: TenantRef) -> tuple[int | None, bool]:
         """The tenant's epoch now, and whether a writer is between change and commit; None with Valkey away."""

@@ -76,7 +76,7 @@ class Relay:
                     ],
                 }
             )
-            await self._relay()
+            await self._relay_or_stop()
             await self._account()
             await self._end()
         finally:
@@ -85,6 +85,16 @@ class Relay:
             if self._draining:
                 self.call.process.drains -= 1
                 metrics.observe_drain("cut" if self.cut_reason else "complete")
+
+    async def _relay_or_stop(self) -> None:
+        try:
+            await self._relay()
+        except asyncio.CancelledError:
+            # The process ends before the stream does. What has come is charged, and that takes a moment.
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            self.cut_reason = "the gateway was stopped"
 
     async def _relay(self) -> None:
         permitted = self.call.permitted

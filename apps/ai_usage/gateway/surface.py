@@ -1,5 +1,6 @@
 """The ASGI surface: which path is which endpoint, and every failure in its dialect."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -59,17 +60,23 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     call_id = uuid7()
     path: str = scope["path"]
     dialect = _dialect(scope, path)
+    process, task = _process, asyncio.current_task()
     try:
-        if _process is None:
+        if process is None:
             raise Refusal(
                 Kind.UNAVAILABLE, "starting", "The gateway is starting. Try again shortly.", retry_after=1
             )
-        await _dispatch(_process, call_id, path, dialect, scope, receive, send)
+        if task is not None:
+            process.calls.add(task)
+        await _dispatch(process, call_id, path, dialect, scope, receive, send)
     except Refusal as refusal:
         metrics.observe_refusal(refusal.code)
         await replies.send_refusal(send, dialect, call_id, refusal)
     except ClientGone:
         return
+    finally:
+        if process is not None and task is not None:
+            process.calls.discard(task)
 
 
 async def _dispatch(
@@ -177,6 +184,9 @@ async def _serve(
         raise
     except DomainError as error:
         call.gave_up(status=error.status, outcome="refused", error_code=error.code, said=str(error))
+        raise
+    except asyncio.CancelledError:
+        call.stopped()
         raise
     except BaseException:
         call.gave_up(status=500, outcome="failed", error_code="internal_error")
