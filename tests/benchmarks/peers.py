@@ -49,7 +49,9 @@ def _litellm(home: Path, directory: Path, upstream: Upstream) -> Iterator[Server
     port = free_port()
     command = [str(program), "--config", str(configuration), "--host", "127.0.0.1", "--port", str(port)]
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    quiet = clean | {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    # Without a key of its own to check it has even less to do.
+    open_to_all = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+    quiet = clean | open_to_all | {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     with started(
         "litellm", command, directory, quiet, f"http://127.0.0.1:{port}/health/liveliness", 90
     ) as pid:
