@@ -43,6 +43,7 @@ class Behaviour:
     split_seed: int = 0
     crlf: bool = False
     comments: bool = False
+    held: bool = False
 
     # Refusals.
     status: int | None = None

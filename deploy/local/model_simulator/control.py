@@ -71,8 +71,14 @@ class Control:
         """Forget what was served; the numbering goes on."""
         return _json({"cleared": self._simulator.served.clear()})
 
+    async def release(self, request: web.Request) -> web.Response:
+        """Let the answers go that are held back."""
+        self._simulator.release()
+        return _json({"released": True})
+
     async def reset(self, request: web.Request) -> web.Response:
         """Forget rules, log and prompt cache, as if just started."""
+        self._simulator.release()
         self._simulator.faults.clear()
         self._simulator.served.clear()
         self._simulator.prefixes = PrefixCache()
@@ -92,6 +98,7 @@ def application(simulator: Simulator) -> web.Application:
     app.router.add_delete("/_faults", control.clear_faults)
     app.router.add_get("/_served", control.list_served)
     app.router.add_delete("/_served", control.clear_served)
+    app.router.add_post("/_release", control.release)
     app.router.add_post("/_reset", control.reset)
     app.router.add_get("/health/live", control.health)
     app.router.add_get("/health/ready", control.health)

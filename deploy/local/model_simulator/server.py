@@ -88,6 +88,12 @@ class Simulator:
         self.faults = FaultBook()
         self.served = ServedLog()
         self.prefixes = PrefixCache()
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let every answer go that is held back until now."""
+        self._released.set()
+        self._released = asyncio.Event()
 
     def model_handler(self, endpoint: Endpoint) -> Callable[[web.Request], Any]:
         """Return what answers requests to a model endpoint."""
@@ -152,6 +158,8 @@ class Simulator:
         exchange = Exchange(ask, behaviour, composed, new_id(endpoint.id_prefix), int(entry.at))
         if not (behaviour.hang or behaviour.abort):
             _bill(entry, exchange, endpoint)
+        if behaviour.held:
+            await self._released.wait()
         await _before_answer(request, behaviour)
 
         headers = dialects.headers(endpoint.dialect, entry.request_id, started, composed.usage.total_input)

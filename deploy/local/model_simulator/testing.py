@@ -73,6 +73,14 @@ class SimulatorControl:
         """Return the number of the newest entry, to be given to `served(since=…)` later."""
         return int(self._call("GET", "/_served?limit=0")["last_seq"])
 
+    def release(self) -> None:
+        """Let the answers go that a rule with `held` keeps back."""
+        self._call("POST", "/_release", {})
+
+    def in_progress(self) -> int:
+        """Return how many requests are being answered."""
+        return int(self._call("GET", "/_served?limit=0")["in_progress"])
+
     def reset(self) -> None:
         """Forget rules, log and prompt cache."""
         self._call("POST", "/_reset", {})
