@@ -7,6 +7,8 @@ from django.http import HttpRequest
 
 from apps.governance import services
 from apps.governance.audit import append, record_operator_audit
+from apps.governance.audit_heads import last_head
+from apps.governance.audit_keeping import audit_holds
 from apps.governance.models import OperatorAuditEntry
 from apps.governance.selectors import audit_log, entitlements
 from apps.operator_site.forms import ReasonForm
@@ -32,15 +34,37 @@ def _resume(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
     return f"{tenant.slug} is served again from its next request on."
 
 
+def _hold(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
+    with in_tenant(tenant.as_ref()):
+        services.set_audit_hold(reason=answers["reason"], actor=request.actor)
+    return f"Nothing is removed from the audit log of {tenant.slug} until this hold is lifted."
+
+
+def _lift(request: Any, tenant: Any, answers: dict[str, Any]) -> str:
+    with in_tenant(tenant.as_ref()):
+        services.lift_audit_hold(reason=answers["reason"], actor=request.actor)
+    return f"The operators' hold on the audit log of {tenant.slug} is lifted."
+
+
+def _is_held(tenant: Any) -> bool:
+    if not _has_schema(tenant):
+        return False
+    with in_tenant(tenant.as_ref()):
+        return any(hold.by_operator for hold in audit_holds())
+
+
 def _audit(request: HttpRequest, tenant: Any) -> dict[str, Any]:
     before = request.GET.get("before", "")
     action = request.GET.get("action", "").strip()
     with in_tenant(tenant.as_ref()):
         entries = audit_log(before=int(before) if before.isdigit() else None, action=action, limit=_PAGE + 1)
+        holds, head = audit_holds(), last_head()
     shown = entries[:_PAGE]
     return {
         "entries": shown,
         "wanted_action": action,
+        "holds": holds,
+        "head": head,
         "older": shown[-1].sequence if len(entries) > _PAGE else None,
     }
 
@@ -92,6 +116,23 @@ site.hang(
             run=_resume,
             form=ReasonForm,
             applies=lambda tenant: tenant.state == TenantState.SUSPENDED,
+        ),
+        RowAction(
+            name="hold-audit",
+            label="Hold the audit log",
+            run=_hold,
+            form=ReasonForm,
+            explanation="A legal hold: nothing is removed from the tenant's audit log, whatever its plan says. The "
+            "tenant sees it and cannot lift it.",
+            applies=lambda tenant: _has_schema(tenant) and not _is_held(tenant),
+        ),
+        RowAction(
+            name="lift-audit-hold",
+            label="Lift the hold",
+            run=_lift,
+            form=ReasonForm,
+            explanation="Entries older than the plan keeps are removed again from the next day on.",
+            applies=_is_held,
         ),
     ],
     pages=[

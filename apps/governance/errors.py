@@ -44,6 +44,11 @@ class AuditChainBroken(DomainError):
         super().__init__(f"The audit log does not hold from entry {sequence}: {reason}.")
 
 
+class InvalidHold(DomainError):
+    status = 409
+    code = "invalid_hold"
+
+
 class WebhookAddressRefused(DomainError):
     status = 400
     code = "webhook_address_refused"

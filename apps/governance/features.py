@@ -86,6 +86,8 @@ _ALL = (
     _boolean("service_accounts", "programs that own keys, made and used"),
     _boolean("sso", "signing in with the tenant's own identity provider", default=False),
     _boolean("webhooks", "telling the tenant's systems of events"),
+    Feature("audit_days", FeatureKind.LIMIT, "days that entries of the audit log are kept"),
+    Feature("webhook_endpoints", FeatureKind.LIMIT, "webhook endpoints at a time (never more than 20)"),
     Feature("keys", FeatureKind.LIMIT, "API keys at a time"),
     Feature("members", FeatureKind.LIMIT, "people at a time"),
     Feature("requests_per_minute", FeatureKind.LIMIT, "model calls a minute, all keys together"),

@@ -18,3 +18,8 @@ NOT_INCLUDED = Counter(
     "Requests and work that the plan leaves out, by feature and reason.",
     ["feature", "reason"],
 )
+AUDIT_HEADS = Counter("lockstep_audit_heads_total", "Heads of audit logs that were signed.")
+AUDIT_BROKEN = Counter(
+    "lockstep_audit_broken_total",
+    "Audit logs that no head could be signed for, because they were tampered with.",
+)

@@ -8,7 +8,12 @@ from apps.governance.announcing import admission as admission
 from apps.governance.announcing import announce_change as announce_change
 from apps.governance.audit import record_audit as record_audit
 from apps.governance.audit import record_operator_audit as record_operator_audit
-from apps.governance.audit import verify_chain as verify_chain
+from apps.governance.audit_heads import heads_of_tenant as heads_of_tenant
+from apps.governance.audit_heads import sign_head as sign_head
+from apps.governance.audit_keeping import lift_audit_hold as lift_audit_hold
+from apps.governance.audit_keeping import remove_expired_audit as remove_expired_audit
+from apps.governance.audit_keeping import set_audit_hold as set_audit_hold
+from apps.governance.audit_verify import verify_log as verify_log
 from apps.governance.gates import check_gate as check_gate
 from apps.governance.gates import gated_task as gated_task
 from apps.governance.gates import may as may

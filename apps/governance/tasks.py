@@ -2,7 +2,8 @@
 
 from celery.signals import worker_shutdown
 
-from apps.governance.gates import gated_task
+from apps.governance import looking_after
+from apps.governance.gates import EveryPlan, gated_task
 from apps.governance.webhooks.courier import courier, deliver_due
 
 
@@ -10,6 +11,18 @@ from apps.governance.webhooks.courier import courier, deliver_due
 def deliver_webhooks() -> None:
     """Send what is due to the tenant's webhook endpoints."""
     deliver_due()
+
+
+@gated_task("governance.look_after", feature=EveryPlan("every tenant's log is signed and kept"))
+def look_after() -> None:
+    """Sign the day's head of a tenant's audit log, remove what is kept no longer, forget old events. Control plane."""
+    looking_after.look_after()
+
+
+@gated_task("governance.look_after_all", feature=EveryPlan("every tenant's log is signed and kept"))
+def look_after_all() -> None:
+    """Ask for `governance.look_after` for each tenant whose day has not been signed yet. The platform's own work."""
+    looking_after.ask_for_all()
 
 
 @worker_shutdown.connect

@@ -2,6 +2,7 @@
 
 from config import env
 from config.settings.ai_usage import *  # noqa: F403
+from config.settings.audit import *  # noqa: F403
 from config.settings.billing import *  # noqa: F403
 from config.settings.databases import *  # noqa: F403
 from config.settings.identity import *  # noqa: F403

@@ -5,6 +5,11 @@ from config.settings.base import *  # noqa: F403
 
 SECRET_KEY = env.text("SECRET_KEY")
 CREDENTIAL_KEY = env.text("CREDENTIAL_KEY")
+# What signs the heads of audit logs stays away from the processes that write the logs.
+AUDIT_SIGNING_KEYS = []
+if LOCKSTEP_PLANE == "control":  # noqa: F405
+    env.text("AUDIT_SIGNING_KEYS")
+    AUDIT_SIGNING_KEYS = env.listing("AUDIT_SIGNING_KEYS")
 KEY_PEPPERS = {1: env.text("KEY_PEPPER")}
 BASE_DOMAIN = env.text("BASE_DOMAIN")
 OPERATOR_HOSTS = env.listing("OPERATOR_HOSTS")

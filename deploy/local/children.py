@@ -37,6 +37,7 @@ def lockstep_environment(
         "SECRET_KEY": secrets.secret_key,
         "KEY_PEPPER": secrets.key_pepper,
         "CREDENTIAL_KEY": secrets.credential_key,
+        "AUDIT_SIGNING_KEYS": f"local:{secrets.audit_key}",
     }
     if settings.simulates_models:
         environment["MODEL_SIMULATOR_URL"] = settings.urls["model_simulator"]

@@ -26,6 +26,7 @@ def service_environment(services: ThrowawayServices) -> dict[str, str]:
         "SECRET_KEY": secrets.secret_key,
         "KEY_PEPPER": secrets.key_pepper,
         "CREDENTIAL_KEY": secrets.credential_key,
+        "AUDIT_SIGNING_KEYS": f"local:{secrets.audit_key}",
     }
 
 

@@ -36,6 +36,7 @@ class Secrets:
     secret_key: str = _secret(_key)
     key_pepper: str = _secret(_key)
     credential_key: str = _secret(_key)
+    audit_key: str = _secret(_key)
 
 
 def load_secrets(home: Path) -> Secrets:

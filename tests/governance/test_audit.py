@@ -37,10 +37,12 @@ def verify() -> str:
 def test_an_untouched_log_is_intact_and_the_command_says_how_long_it_is(log):
     count = AuditEntry.objects.count()
 
-    assert verify() == f"The audit log of acme is intact: {count} entries.\n"
+    assert verify() == f"The audit log of acme is intact: {count} entries, not signed yet.\n"
     said = StringIO()
     call_command("audit", "verify", "acme", "--json", stdout=said)
-    assert json.loads(said.getvalue()) == {"tenant": "acme", "entries": count, "intact": True}
+    assert json.loads(said.getvalue()) == {
+        "tenant": "acme", "intact": True, "entries": count, "first": 1, "last": count, "heads": 0, "signed_through": 0,
+    }  # fmt: skip
 
 
 def test_a_refused_change_leaves_no_entry(log):

@@ -15,7 +15,6 @@ from tests.repository.test_work import TASKS, app
 
 # Sold by plans, and not opened by a view, a task or a line that asks for it by name yet.
 AWAITED = {
-    "audit_delivery",
     "batches",
     "budgets",
     "data_boundary",

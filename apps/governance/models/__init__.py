@@ -1,6 +1,7 @@
 """Governance's tables, a file for each subject."""
 
 from apps.governance.models.audit import AuditEntry, OperatorAuditEntry
+from apps.governance.models.audit_heads import AuditHead, OperatorHold, TenantHold
 from apps.governance.models.budgets import Budget
 from apps.governance.models.entitlements import Entitlements
 from apps.governance.models.policies import PolicyBound, PolicyDefaultBound, PolicyVersion
@@ -13,13 +14,16 @@ from apps.governance.models.webhooks import (
 
 __all__ = [
     "AuditEntry",
+    "AuditHead",
     "Budget",
     "DeliveryState",
     "Entitlements",
     "OperatorAuditEntry",
+    "OperatorHold",
     "PolicyBound",
     "PolicyDefaultBound",
     "PolicyVersion",
+    "TenantHold",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",

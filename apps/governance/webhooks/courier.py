@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from apps.governance.gates import may
 from apps.governance.webhooks import auditing, delivering
 from apps.governance.webhooks.delivering import Taken
 from apps.governance.webhooks.sending import Outcome, send
@@ -46,7 +47,7 @@ class Courier:
     def look(self) -> int:
         """Open a lane for what is due in the tenant in force; how many were opened."""
         now, tenant = timezone.now(), current_tenant()
-        wanted = [(auditing, each) for each in auditing.lanes(now)]
+        wanted = [(auditing, each) for each in auditing.lanes(now)] if may("audit_delivery").allowed else []
         wanted += [(delivering, each) for each in delivering.lanes(now)]
         opened = 0
         for what, endpoint in wanted:

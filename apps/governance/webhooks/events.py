@@ -73,7 +73,9 @@ FIELDS: Mapping[EventType, tuple[str, ...]] = {
         "sequence", "id", "at", "action", "actor", "target", "details", "request_id", "address", "hash",
         "previous_hash",
     ),
-    EventType.AUDIT_HEAD: ("number", "day", "kind", "sequence", "hash", "previous", "key_id", "signature"),
+    EventType.AUDIT_HEAD: (
+        "tenant", "number", "day", "kind", "at", "sequence", "hash", "previous", "key_id", "signature",
+    ),
     EventType.WEBHOOK_TEST: ("message",),
 }  # fmt: skip
 

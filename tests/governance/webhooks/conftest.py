@@ -9,7 +9,7 @@ from tests.governance.webhooks.receiver import Receiver, receiving
 
 
 @pytest.fixture
-def local(settings: Any) -> None:
+def local(django_db_setup: None, settings: Any) -> None:
     """Endpoints on loopback may be used."""
     settings.WEBHOOK_ALLOW_LOCAL = True
 

@@ -33,7 +33,7 @@ def names(host: str, port: int) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def resolver(settings):
+def resolver(django_db_setup, settings):
     settings.WEBHOOK_RESOLVER = f"{__name__}.names"
     asked.clear()
 
