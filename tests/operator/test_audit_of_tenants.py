@@ -23,7 +23,7 @@ def entries(acme: Any) -> Callable[[], list[AuditEntry]]:
 
 
 def _do(desk: Client, acme: Any, action: str, **answers: Any) -> None:
-    url = f"/admin/tenancy/tenant/{acme.id}/do/{action}/"
+    url = f"/tenancy/tenant/{acme.id}/do/{action}/"
     done = desk.post(url, {"reason": "ticket 4711", **answers})
     assert done.status_code == 302, done.content.decode()[-2000:]
 
@@ -66,7 +66,7 @@ def test_inviting_an_owner(desk: Client, acme: Any, entries: Callable[[], list[A
 def test_changing_what_a_tenant_is_called(
     desk: Client, acme: Any, entries: Callable[[], list[AuditEntry]], form_of: Callable[[str], dict[str, Any]]
 ) -> None:
-    url = f"/admin/tenancy/tenant/{acme.id}/change/"
+    url = f"/tenancy/tenant/{acme.id}/change/"
     sent = form_of(url) | {"name": "Acme and Sons"}
 
     assert desk.post(url, sent).status_code == 302
