@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import F, Sum
 
 from apps.ai_usage.models import UsageEvent
 from apps.governance.admission.blocking import BlockingAdmission
 from apps.governance.admission.errors import ValkeyUnavailable
-from apps.governance.admission.types import SettleStatus, to_nano
+from apps.governance.admission.types import SettleStatus, Used, to_nano
 from apps.governance.services import admission
 from apps.tenancy.selectors import all_tenants
 from apps.tenancy.services import in_tenant
@@ -40,7 +40,11 @@ def end_expired_leases() -> int:
 
 def _end(engine: BlockingAdmission, tenant: TenantRef, calls: Sequence[str]) -> int:
     with in_tenant(tenant):
-        rows = UsageEvent.objects.filter(call_id__in=calls).values("call_id").annotate(total=Sum("price"))
-        amounts = {row["call_id"].hex: to_nano(row["total"]) for row in rows}
+        rows = (
+            UsageEvent.objects.filter(call_id__in=calls)
+            .values("call_id")
+            .annotate(total=Sum("price"), tokens=Sum(F("input_tokens") + F("output_tokens")))
+        )
+        amounts = {row["call_id"].hex: Used(to_nano(row["total"]), row["tokens"]) for row in rows}
     answers = [engine.resolve(tenant.id, call, amounts.get(call, 0)) for call in calls]
     return answers.count(SettleStatus.SETTLED)

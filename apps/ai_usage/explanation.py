@@ -43,8 +43,15 @@ def explain(
                 limits.append([quota.limit.name, unit, quota.limit.limit, quota.remaining])
         for window, spent, reserved in admitted.budgets():
             limits.append(
-                [window.limit.name, "money", window.limit.limit, window.limit.limit - spent - reserved]
+                [
+                    window.limit.name,
+                    "tokens" if window.limit.counts_tokens else "money",
+                    window.limit.limit,
+                    window.limit.limit - spent - reserved,
+                ]
             )
+        if admitted.ask.limits.has_shadow and (shadow := admitted.would_have_refused):
+            said["tried_out"] = list(shadow)
         if limits:
             said["limits"] = limits
         if admitted.hold_nano:
@@ -74,6 +81,7 @@ def read_explanation(stored: Mapping[str, Any]) -> Explanation:
         asked_output_tokens=stored.get("asked"),
         granted_output_tokens=stored.get("granted"),
         checked_without_valkey=bool(stored.get("degraded")),
+        would_have_refused=tuple(stored.get("tried_out", ())),
         refusal=stored.get("refusal", ""),
         shadowed=tuple(ShadowRefusal(*entry) for entry in stored.get("shadow", ())),
     )

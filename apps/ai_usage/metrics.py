@@ -126,6 +126,7 @@ class Gateway(Protocol):
 _calls = Counted("endpoint", "outcome")
 _attempts = Counted("provider", "outcome")
 _refusals = Counted("code")
+_shadow = Counted("limit")
 _tokens = Counted("model", "class")
 _usage_sources = Counted("source")
 _anomalies = Counted("anomaly")
@@ -151,6 +152,8 @@ def observe_call(record: Record, *, seconds: float, added_seconds: float | None 
         _added_seconds.observe(added_seconds)
     if call["first_byte_ms"] is not None:
         _first_byte_seconds.observe(call["first_byte_ms"] / 1000)
+    for name in call["explanation"].get("tried_out", ()):
+        _shadow.add((name,))
     for level, _, rule, _ in call["explanation"].get("shadow", ()):
         _shadow_refusals.add((level, rule))
     for attempt in record.attempts:
@@ -200,6 +203,10 @@ class GatewayCollector(Collector):
         """Every metric of this app in this process."""
         yield _calls.family("lockstep_calls", "Calls that ended, by endpoint and outcome.")
         yield _attempts.family("lockstep_attempts", "Tries at a provider, by provider and outcome.")
+        yield _shadow.family(
+            "lockstep_shadow_refusals",
+            "Calls that a limit in shadow would have refused, by the limit's name.",
+        )
         yield _refusals.family("lockstep_refusals", "Answers of ours that are no model's, by code.")
         yield _tokens.family("lockstep_usage_units", "Units that were metered, by model and class.")
         yield _usage_sources.family("lockstep_usage_events", "Usage events, by where their figures are from.")

@@ -2,6 +2,8 @@
 
 from apps.ai_usage.catalogue import check_entries as check_entries
 from apps.ai_usage.catalogue import read_entries as read_entries
+from apps.ai_usage.insight.budgets import spent_in as spent_in
+from apps.ai_usage.insight.budgets import would_have_refused as would_have_refused
 from apps.ai_usage.insight.calls import any_calls as any_calls
 from apps.ai_usage.insight.calls import call_detail as call_detail
 from apps.ai_usage.insight.calls import calls as calls

@@ -124,3 +124,34 @@ class PolicyChangedMeanwhile(DomainError):
         super().__init__(
             f"This policy was changed meanwhile: its newest version is {current or 'none'}. Read it, then save again."
         )
+
+
+class BudgetNotFound(DomainError):
+    status = 404
+    code = "budget_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such budget, or it is not yours to see.")
+
+
+class BudgetExists(DomainError):
+    status = 409
+    code = "budget_exists"
+
+    def __init__(self) -> None:
+        super().__init__("There is such a budget already: change it, or remove it first.")
+
+
+class InvalidBudget(DomainError):
+    status = 400
+    code = "invalid_budget"
+
+
+class BudgetNotYours(DomainError):
+    status = 403
+    code = "budget_not_yours"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You may set budgets on keys that you may change. For others, ask somebody who may change settings."
+        )

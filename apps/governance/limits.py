@@ -1,7 +1,7 @@
 """All limits on one key's calls: what the plan sets, what the tenant set itself, what the key carries."""
 
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from apps.governance.admission.limits import LimitSet
@@ -30,6 +30,8 @@ class OwnLimits(Protocol):
     def tokens_per_minute(self) -> int | None: ...
     @property
     def concurrent_calls(self) -> int | None: ...
+    @property
+    def shadow_limits(self) -> bool: ...
 
 
 class Caller(OwnLimits, Protocol):
@@ -61,22 +63,24 @@ def limits_of(
     subjects = {"tenant": "", "owner": owner, "parent": parent, "key": key}
     concerned = {None, caller.owner_id, caller.key_id, caller.parent_id}
     for each in budgets:
-        if each.unit == "money" and each.subject_id in concerned:
-            level = "owner" if each.level in ("member", "service_account") else each.level
+        if each.subject_id in concerned:
+            level, _, name = each.limit_name.partition(".")
             if level == "key" and each.subject_id == caller.parent_id:
                 level = "parent"
-            kind = "budget" if each.hard else "alert"
-            found.append(
-                budget(
-                    f"{level}.{kind}_per_{each.window}",
-                    to_nano(each.amount),
-                    _WINDOWS[each.window],
-                    subject=subjects[level],
-                    soft=not each.hard,
-                    alerts=each.alert_at,
-                )
-            )
+            found.append(limit_of(each, f"{level}.{name}", subjects[level]))
     return LimitSet(tenant.id, found, owner=owner, parent=parent, key=key)
+
+
+def limit_of(budgeted: TenantBudget, name: str = "", subject: str = "") -> Limit:
+    """A tenant's budget as admission holds calls against it."""
+    return budget(
+        name or budgeted.limit_name,
+        int(budgeted.amount) if budgeted.unit == "tokens" else to_nano(budgeted.amount),
+        _WINDOWS[budgeted.window],
+        subject=subject or budgeted.subject,
+        soft=budgeted.shadow or not budgeted.hard,
+        alerts=budgeted.alert_at,
+    )
 
 
 def _of_plan(entitlements: Entitlements) -> list[Limit]:
@@ -99,11 +103,12 @@ def _of_plan(entitlements: Entitlements) -> list[Limit]:
 
 
 def _of_key(level: str, own: OwnLimits, subject: str) -> list[Limit]:
-    found = []
+    found: list[Limit] = []
+    more: dict[str, Any] = {"subject": subject, "soft": own.shadow_limits}
     if own.requests_per_minute is not None:
-        found.append(request_rate(f"{level}.requests_per_minute", own.requests_per_minute, subject=subject))
+        found.append(request_rate(f"{level}.requests_per_minute", own.requests_per_minute, **more))
     if own.tokens_per_minute is not None:
-        found.append(token_rate(f"{level}.tokens_per_minute", own.tokens_per_minute, subject=subject))
+        found.append(token_rate(f"{level}.tokens_per_minute", own.tokens_per_minute, **more))
     if own.concurrent_calls is not None:
-        found.append(concurrency(f"{level}.concurrent_calls", own.concurrent_calls, subject=subject))
+        found.append(concurrency(f"{level}.concurrent_calls", own.concurrent_calls, **more))
     return found

@@ -1,6 +1,9 @@
 """Reading what the tenant in force may use, its budgets and its audit log."""
 
+from uuid import UUID
+
 from apps.governance.decision import Granted, grant
+from apps.governance.errors import BudgetNotFound
 from apps.governance.features import FEATURES
 from apps.governance.models import AuditEntry, Budget
 from apps.governance.models import Entitlements as EntitlementsRow
@@ -37,21 +40,46 @@ def granted_features() -> list[Granted]:
     return [grant(entitled, feature) for feature in FEATURES.values()]
 
 
-def budgets() -> list[TenantBudget]:
-    """The budgets the tenant set itself, oldest first."""
-    return [
-        TenantBudget(
-            id=row.id,
-            level=row.level,
-            subject_id=row.subject_id,
-            unit=row.unit,
-            window=row.window,
-            amount=row.amount,
-            hard=row.hard,
-            alert_at=tuple(row.alert_at),
-        )
-        for row in Budget.objects.order_by("created_at")
-    ]
+def budgets(
+    *,
+    level: str = "",
+    subject_id: UUID | None = None,
+    after: UUID | None = None,
+    limit: int | None = None,
+) -> list[TenantBudget]:
+    """The budgets the tenant set itself, oldest first, after one's id; filters add up."""
+    rows = Budget.objects.order_by("id")
+    if level:
+        rows = rows.filter(level=level)
+    if subject_id is not None:
+        rows = rows.filter(subject_id=subject_id)
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    return [budget_record(row) for row in (rows if limit is None else rows[:limit])]
+
+
+def budget(budget_id: UUID) -> TenantBudget:
+    """One budget; BudgetNotFound otherwise."""
+    row = Budget.objects.filter(pk=budget_id).first()
+    if row is None:
+        raise BudgetNotFound
+    return budget_record(row)
+
+
+def budget_record(row: Budget) -> TenantBudget:
+    """A budget's row as other apps hold it."""
+    return TenantBudget(
+        id=row.id,
+        level=row.level,
+        subject_id=row.subject_id,
+        unit=row.unit,
+        window=row.window,
+        amount=row.amount,
+        hard=row.hard,
+        alert_at=tuple(row.alert_at),
+        shadow=row.shadow,
+        created_by=row.created_by,
+    )
 
 
 def audit_log(

@@ -14,6 +14,10 @@ from apps.governance.audit_keeping import lift_audit_hold as lift_audit_hold
 from apps.governance.audit_keeping import remove_expired_audit as remove_expired_audit
 from apps.governance.audit_keeping import set_audit_hold as set_audit_hold
 from apps.governance.audit_verify import verify_log as verify_log
+from apps.governance.budgeting import change_budget as change_budget
+from apps.governance.budgeting import copy_key_budgets as copy_key_budgets
+from apps.governance.budgeting import create_budget as create_budget
+from apps.governance.budgeting import delete_budget as delete_budget
 from apps.governance.gates import check_gate as check_gate
 from apps.governance.gates import gated_task as gated_task
 from apps.governance.gates import may as may

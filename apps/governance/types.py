@@ -136,3 +136,17 @@ class TenantBudget:
     amount: Any
     hard: bool
     alert_at: tuple[int, ...]
+    shadow: bool = False
+    created_by: str = ""
+
+    @property
+    def limit_name(self) -> str:
+        """How admission calls it; a member and a service account are both an owner of keys."""
+        level = "owner" if self.level in ("member", "service_account") else self.level
+        kind = "shadow_budget" if self.shadow else "budget" if self.hard else "alert"
+        return f"{level}.{'token_' if self.unit == 'tokens' else ''}{kind}_per_{self.window}"
+
+    @property
+    def subject(self) -> str:
+        """Whom it is on, as admission writes it."""
+        return self.subject_id.hex if self.subject_id else ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from apps.keys.errors import InvalidKeySettings, KeyLifetimeTooLong
-from apps.keys.types import KeyLimits, KeyPolicy
+from apps.keys.types import LIMIT_NAMES, KeyLimits, KeyPolicy
 
 MOST_MODELS = 100
 MOST_TAGS = 20
@@ -41,7 +41,7 @@ def checked_models(models: Sequence[str]) -> list[str]:
 
 def checked_limits(limits: KeyLimits) -> KeyLimits:
     """Limits as whole numbers from 1 that the database can hold."""
-    for name in KeyLimits.__slots__:
+    for name in LIMIT_NAMES:
         value = getattr(limits, name)
         if value is not None and not 1 <= value <= _MOST_NUMBER:
             raise InvalidKeySettings(f"{name} is a whole number from 1 to {_MOST_NUMBER}, or not set.")

@@ -57,6 +57,7 @@ def limits(row: ApiKey) -> KeyLimits:
         requests_per_minute=row.requests_per_minute,
         tokens_per_minute=row.tokens_per_minute,
         concurrent_calls=row.concurrent_calls,
+        shadow_limits=row.shadow_limits,
     )
 
 

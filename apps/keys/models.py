@@ -101,6 +101,8 @@ class ApiKey(models.Model):
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     concurrent_calls = models.PositiveIntegerField(null=True, blank=True)
+    # Shadow: these limits refuse nothing; what they would have refused is counted.
+    shadow_limits = models.BooleanField(default=False, db_default=False)
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.CharField(max_length=200, blank=True, default="")  # the actor's name, for people

@@ -22,7 +22,7 @@ from apps.keys.errors import (
     WrongEnvironment,
 )
 from apps.keys.models import ApiKey
-from apps.keys.types import KEY_SCOPES, Environment, KeyLimits
+from apps.keys.types import KEY_SCOPES, LIMIT_NAMES, Environment, KeyLimits
 
 # A child that could write keys would make some that outlive its parent.
 NOT_FOR_CHILDREN = frozenset({"keys:write"})
@@ -121,10 +121,12 @@ def within(grant: Grant, bounds: ApiKey) -> None:
             raise WiderThanParent(f"only the models {', '.join(bounds.models_allowed)} may be allowed")
     if bounds.addresses_allowed and not _inside(grant.addresses_allowed, bounds.addresses_allowed):
         raise WiderThanParent(f"only addresses in {', '.join(bounds.addresses_allowed)} may be allowed")
-    for name in ("requests_per_minute", "tokens_per_minute", "concurrent_calls"):
+    for name in () if bounds.shadow_limits else LIMIT_NAMES:
         most, wanted = getattr(bounds, name), getattr(grant.limits, name)
         if most is not None and (wanted is None or wanted > most):
             raise WiderThanParent(f"{name} may be at most {most}")
+        if most is not None and grant.limits.shadow_limits:
+            raise WiderThanParent(f"{name} may not be in shadow")
 
 
 def _inside(wanted: Sequence[str], bounds: Iterable[str]) -> bool:

@@ -7,8 +7,11 @@ from uuid import UUID
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from apps.errors import DomainError
+from apps.governance.types import Actor
 from apps.identity.addresses import address_behind_proxies as address_behind_proxies
 from apps.identity.selectors import member_names
+from apps.keys import rights
 from apps.keys.authentication import authenticate as authenticate
 from apps.keys.authentication import load_principal as load_principal
 from apps.keys.authentication import notices as notices
@@ -93,6 +96,15 @@ def family_of(key_id: UUID) -> UUID:
             break
         first = older
     return first
+
+
+def may_be_managed_by(actor: Actor, key_id: UUID) -> bool:
+    """Whether an actor may change a key: its own, a service account's, or everybody's."""
+    try:
+        rights.may_manage(rights.acting(actor), _row(key_id))
+    except DomainError:
+        return False
+    return True
 
 
 def key_names(ids: Iterable[UUID]) -> dict[UUID, str]:

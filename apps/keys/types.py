@@ -54,6 +54,9 @@ class KeyState(StrEnum):
         return self in (KeyState.ACTIVE, KeyState.DEPRECATED)
 
 
+LIMIT_NAMES = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
+
+
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
     """Limits of one key alone, inside those of the plan. None: only the plan's apply."""
@@ -61,6 +64,8 @@ class KeyLimits:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent_calls: int | None = None
+    # They refuse nothing; what they would have refused is counted.
+    shadow_limits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,11 @@ class Principal:
     def concurrent_calls(self) -> int | None:
         """How many calls with this key may run at once."""
         return self.limits.concurrent_calls
+
+    @property
+    def shadow_limits(self) -> bool:
+        """Whether the key's own limits only count what they would have refused."""
+        return self.limits.shadow_limits
 
 
 @dataclass(frozen=True, slots=True)

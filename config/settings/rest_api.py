@@ -37,6 +37,9 @@ SPECTACULAR_SETTINGS = {
         "apps.keys.rest.schema.add_codes",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "BudgetLevelEnum": "apps.governance_faces.api.budgets.BUDGET_LEVELS",
+        "BudgetUnitEnum": "apps.governance_faces.api.budgets.BUDGET_UNITS",
+        "BudgetWindowEnum": "apps.governance_faces.api.budgets.BUDGET_WINDOWS",
         "EnvironmentEnum": "apps.keys.api.serializers.ENVIRONMENTS",
         "KeyStateEnum": "apps.keys.api.serializers.KEY_STATES",
         "InvoiceStateEnum": "apps.billing.api.serializers.INVOICE_STATES",

@@ -183,6 +183,9 @@ class ExplanationSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Null unless the output was clamped to what the budget allowed."
     )
     granted_output_tokens = serializers.IntegerField(allow_null=True)
+    would_have_refused = serializers.ListField(
+        child=serializers.CharField(), help_text="Limits in shadow that would have refused this call."
+    )
     checked_without_valkey = serializers.BooleanField(
         help_text="True while limits on throughput could not be checked and the plan lets calls through then."
     )

@@ -126,6 +126,7 @@ class Call:
             limits=caller.key.limits,
             epoch=caller.snapshot.epoch,
             tokens=likely_input + expected,
+            input_tokens=permitted.input_tokens,
             input_nano=permitted.input_nano,
             output_tokens=permitted.output_tokens,
             output_price_pico=permitted.output_price_pico,
@@ -226,7 +227,8 @@ class Call:
         await self.process.engine.ensure_lease(admitted, settings.GATEWAY_LEASE_SECONDS * 250)
         await self.process.recorder.commit(record)
         self._observe(record)
-        self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), metered.total_tokens)
+        tokens = metered.total_tokens + self._lost_tokens()
+        self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), tokens)
         self.process.estimates.learn(caller.key.principal.key_id, self.request.model, metered.output_tokens)
         return metered
 
@@ -261,7 +263,9 @@ class Call:
         if self.finished:
             return
         self.finished = True
-        if self.admitted is not None:
+        if self.admitted is not None and self.lost_events:
+            self.process.settle(self.admitted, 0, self._lost_tokens())
+        elif self.admitted is not None:
             self.process.release(self.admitted)
         if self.caller is not None:
             self.log.explanation = self._explained(said)
@@ -275,6 +279,10 @@ class Call:
             record.events += self.lost_events
             self.process.recorder.note(record)
             self._observe(record)
+
+    def _lost_tokens(self) -> int:
+        """What answers that broke off used: at no price, but tokens are tokens."""
+        return sum(event["input_tokens"] + event["output_tokens"] for event in self.lost_events)
 
     def _explained(self, refusal: str = "") -> dict[str, Any]:
         targets = [target.name for target in self.permitted.targets] if self.permitted else []

@@ -305,6 +305,7 @@ class Explanation:
     asked_output_tokens: int | None = None
     granted_output_tokens: int | None = None
     checked_without_valkey: bool = False
+    would_have_refused: tuple[str, ...] = ()  # limits in shadow
     refusal: str = ""
     shadowed: tuple[ShadowRefusal, ...] = ()
 

@@ -148,6 +148,12 @@ def _rules(found: CallDetail) -> Iterator[dict[str, str]]:
             "detail": f"{shadow.said[:1].upper()}{shadow.said[1:]}.",
         }
     yield from _routing(why)
+    for name in why.would_have_refused:
+        yield {
+            "name": limit_label(name),
+            "answer": "shadow",
+            "detail": "Would have refused this call; it is only tried out.",
+        }
     if why.checked_without_valkey:
         yield {
             "name": "Throughput",

@@ -23,7 +23,8 @@ class Ask:
 
     `call_id` names the lease and is new for every ask. `epoch` is that of the snapshot from which `limits`
     were made. The most the call may cost is `input_nano` plus `output_tokens` at `output_price_pico` (a price
-    of 0.60 per million tokens is 600,000 pico-units, 1e-12, a token). Where that does not fit and
+    of 0.60 per million tokens is 600,000 pico-units, 1e-12, a token), and `input_tokens` plus
+    `output_tokens`. Where that does not fit and
     `min_output_tokens` is given, the largest output that fits is granted, not below it. `estimate_nano` is
     what budgets hold that reserve an estimate. `tokens` is the estimate for token rates.
 
@@ -45,13 +46,20 @@ class Ask:
     keep_alive_ms: int = 0
     accept_dirty: bool = False
     closed_without_valkey: bool = False
+    input_tokens: int = 0
 
     def __post_init__(self) -> None:
         if not self.call_id:
             raise ValueError("A call has an id.")
         if not 0 < self.lease_ms <= _LONGEST_LEASE_MS:
             raise ValueError("A lease lasts at most an hour; extend it for longer calls.")
-        amounts = (self.tokens, self.input_nano, self.output_tokens, self.output_price_pico)
+        amounts = (
+            self.tokens,
+            self.input_nano,
+            self.output_tokens,
+            self.output_price_pico,
+            self.input_tokens,
+        )
         if min(amounts) < 0 or max(amounts) > MAX_AMOUNT or (self.estimate_nano or 0) < 0:
             raise ValueError("What a call may use is between 0 and 2^53 - 1.")
         if self.min_output_tokens is not None and not 0 <= self.min_output_tokens <= MAX_AMOUNT:
@@ -136,6 +144,11 @@ class Admitted:
         )
 
     @property
+    def would_have_refused(self) -> tuple[str, ...]:
+        """The names of the limits in shadow that would have refused; those that only alert never would."""
+        return tuple(limit.name for limit in self.shadow_refusals if limit.is_shadow)
+
+    @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alert thresholds that spending has reached, crossed now or before."""
         windows = iter(self.compiled.budgets)
@@ -152,6 +165,9 @@ class Admitted:
 
     def hold_on(self, window: BudgetWindow) -> int:
         """What this call reserves of one budget."""
+        if window.limit.counts_tokens:
+            most = self.ask.input_tokens + self.granted_output_tokens
+            return min(self.ask.tokens, most) if window.limit.reserve_estimate else most
         estimate = self.ask.estimate_nano
         if window.limit.reserve_estimate and estimate is not None:
             return min(estimate, self.hold_nano)

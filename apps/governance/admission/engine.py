@@ -25,6 +25,7 @@ from apps.governance.admission.types import (
     Settled,
     SettleStatus,
     Stale,
+    tokens_of,
 )
 from apps.governance.admission.valkey import Valkey
 
@@ -36,7 +37,7 @@ _DIRTY_MS = 60_000
 # Of one tenant, looked up in the ledger together.
 _MOST_EXPIRED = 500
 _HEAD_WORDS, _DYNAMIC_WORDS = 5, 7
-_NUMBERS = struct.Struct(">9d")
+_NUMBERS = struct.Struct(">10d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,9 @@ class AdmissionEngine:
         return Settled((await self._leases.end_or_owe(ending))[0])
 
     async def resolve(self, tenant_id: UUID, call_id: str, amount_nano: int) -> SettleStatus:
-        """End the lease of a call whose owner is gone, with what the ledger has for it."""
-        return (await self._leases.end(Ending(prefix_of(tenant_id), "O", call_id, amount_nano, -1)))[0]
+        """End the lease of a call whose owner is gone, with what the ledger has for it (a `Used`)."""
+        ending = Ending(prefix_of(tenant_id), "O", call_id, int(amount_nano), tokens_of(amount_nano))
+        return (await self._leases.end(ending))[0]
 
     async def extend(self, admitted: Admitted, lease_ms: int | None = None) -> bool:
         """Keep the lease for `lease_ms` from now; a lease that was lost is put back. False when Valkey is
@@ -325,6 +327,7 @@ class AdmissionEngine:
             ask.output_price_pico,
             -1 if ask.min_output_tokens is None else ask.min_output_tokens,
             -1 if ask.estimate_nano is None else ask.estimate_nano,
+            ask.input_tokens,
         )
         keep_ms = max(compiled.keep_until_ms - self._clock.now_ms(), ask.lease_ms + 60_000)
         server = self.valkey.server_id

@@ -11,7 +11,7 @@ from apps.governance.admission import lua
 from apps.governance.admission.clock import ServerClock
 from apps.governance.admission.leases import Ending, Leases
 from apps.governance.admission.limits import subject_of
-from apps.governance.admission.types import BudgetWindow, ReadAmounts, ReadSpent, SettleStatus
+from apps.governance.admission.types import BudgetWindow, ReadAmounts, ReadSpent, SettleStatus, tokens_of
 from apps.governance.admission.valkey import Valkey
 
 logger = logging.getLogger(__name__)
@@ -85,12 +85,15 @@ class LedgerDesk:
             words += [window.counter, token, spent.amounts[window.counter]]
             words += [window.start_ms, window.end_ms, limit.since_ms, subject_of(limit)]
         for call_id, amount in spent.committed.items():
-            words += [call_id, amount]
+            words += [call_id, int(amount), tokens_of(amount)]
         self.seeded += await self._valkey.run(lua.SEED, (prefix, generation_key), tuple(words))
 
     async def _resolve(self, prefix: str, orphans: Sequence[str], read: ReadAmounts) -> None:
         amounts = await read(orphans)
-        endings = [Ending(prefix, "O", call_id, amounts.get(call_id, 0), -1) for call_id in orphans]
+        found = {call_id: amounts.get(call_id, 0) for call_id in orphans}
+        endings = [
+            Ending(prefix, "O", each, int(amount), tokens_of(amount)) for each, amount in found.items()
+        ]
         for status, _ in await asyncio.gather(*(self._leases.end(ending) for ending in endings)):
             self.orphans_resolved += status is SettleStatus.SETTLED
 

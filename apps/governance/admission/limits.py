@@ -12,7 +12,7 @@ from apps.governance.admission.types import BudgetWindow, Kind, Level, Limit
 _SUBJECTS = {Level.TENANT: "t", Level.OWNER: "o", Level.PARENT: "k", Level.KEY: "k"}
 _FOREVER = 2**53 - 1
 _DAY_MS = 86_400_000
-_SOFT, _ESTIMATE = 1, 2
+_SOFT, _ESTIMATE, _IN_TOKENS = 1, 2, 4
 
 
 def prefix_of(tenant_id: UUID) -> str:
@@ -54,8 +54,10 @@ class LimitSet:
 
     __slots__ = (
         "_compiled",
+        "has_alerts",
         "has_budgets",
         "has_hard_budgets",
+        "has_shadow",
         "key",
         "limits",
         "owner",
@@ -92,6 +94,8 @@ class LimitSet:
             raise ValueError("Two limits of one key have the same name.")
         self.has_budgets = any(limit.kind is Kind.BUDGET for limit in self.limits)
         self.has_hard_budgets = any(limit.kind is Kind.BUDGET and not limit.soft for limit in self.limits)
+        self.has_shadow = any(limit.is_shadow for limit in self.limits)
+        self.has_alerts = any(limit.alerts for limit in self.limits)
         self.slots = tuple(_counter(limit) for limit in self.limits if limit.kind is Kind.CONCURRENCY)
         self._compiled: CompiledLimits | None = None
 
@@ -111,13 +115,13 @@ class LimitSet:
         for place, limit in enumerate(self.limits, start=1):
             name, third, flag = _counter(limit), limit.period_ms, _SOFT if limit.soft else 0
             if limit.window is not None:
-                label, opens, closes = limit.window.bounds(now_ms)
-                name = f"{name}:{label}"
-                windows[place] = BudgetWindow(limit, name, opens, closes)
+                window = windows[place] = window_of(limit, now_ms)
+                name, opens, closes = window.counter, window.start_ms, window.end_ms
                 start, end = max(start, opens), min(end, closes or _FOREVER)
                 keep_until = max(keep_until, (closes or now_ms + 38 * _DAY_MS) + 2 * _DAY_MS)
                 third = closes
                 flag |= _ESTIMATE if limit.reserve_estimate else 0
+                flag |= _IN_TOKENS if limit.counts_tokens else 0
             names.append(name)
             flags.append(flag)
             numbers += [limit.limit, third, limit.since_ms]
@@ -131,6 +135,13 @@ class LimitSet:
         return CompiledLimits(
             start, end, budgets, counters, windows, pack_inner(words), len(words), keep_until
         )
+
+
+def window_of(limit: Limit, now_ms: int) -> BudgetWindow:
+    """A budget in the window that a moment is in."""
+    assert limit.window is not None
+    label, opens, closes = limit.window.bounds(now_ms)
+    return BudgetWindow(limit, f"{_counter(limit)}:{label}", opens, closes)
 
 
 def _counter(limit: Limit) -> str:

@@ -112,6 +112,16 @@ class Limit:
     def level(self) -> Level:
         return Level[self.name.partition(".")[0].upper()]
 
+    @property
+    def is_shadow(self) -> bool:
+        """Whether what it would have refused is to be counted; a budget that only alerts would refuse nothing."""
+        return self.soft and not (self.kind is Kind.BUDGET and "alert_per_" in self.name)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether a budget counts tokens instead of money: `tenant.token_budget_per_day`."""
+        return self.kind is Kind.BUDGET and self.name.partition(".")[2].startswith("token_")
+
 
 def request_rate(
     name: str, limit: int, *, subject: str = "", period_ms: int = 60_000, soft: bool = False
@@ -143,7 +153,9 @@ def budget(
     reserve_estimate: bool = False,
     since_ms: int = 0,
 ) -> Limit:
-    """At most `limit_nano` billionths of the currency's unit spent and reserved in each window."""
+    """At most `limit_nano` billionths of the currency's unit (or tokens, if its name begins with `token_`) spent
+    and reserved in each window.
+    """
     return Limit(
         name,
         Kind.BUDGET,
@@ -155,6 +167,22 @@ def budget(
         reserve_estimate=reserve_estimate,
         since_ms=since_ms,
     )
+
+
+class Used(int):
+    """What a call came to: its price in nano-units, and the tokens that went with it."""
+
+    tokens: int
+
+    def __new__(cls, nano: int, tokens: int = 0) -> "Used":
+        made = super().__new__(cls, nano)
+        made.tokens = tokens
+        return made
+
+
+def tokens_of(amount: int) -> int:
+    """The tokens of an amount from the ledger; 0 where it says nothing of them."""
+    return amount.tokens if isinstance(amount, Used) else 0
 
 
 def to_nano(amount: Decimal) -> int:
@@ -179,7 +207,8 @@ class Spent:
     """One consistent reading of the ledger (one statement, or one snapshot).
 
     `amounts`: what was spent, by `BudgetWindow.counter`. `committed`: of the open calls that were asked
-    about, those that the same reading counted, with the amount it counted for each. Both in nano-units.
+    about, those that the same reading counted, with the amount it counted for each (a `Used`). In nano-units,
+    or tokens where the budget counts those.
     """
 
     amounts: Mapping[str, int]
@@ -272,6 +301,11 @@ class Refused:
         if self.reset_at is not None:
             when = (
                 f" It has room again at {datetime.fromtimestamp(self.reset_at, UTC):%Y-%m-%d %H:%M:%S} UTC."
+            )
+        if limit.counts_tokens:
+            return (
+                f"The budget {limit.name} of {limit.limit} tokens has {self.remaining} left, less than this call "
+                f"may use.{when} Raise the budget, or ask for fewer output tokens."
             )
         if limit.kind is Kind.BUDGET:
             left = Decimal(self.remaining) / _NANO

@@ -2,7 +2,7 @@
 
 from apps.governance.models.audit import AuditEntry, OperatorAuditEntry
 from apps.governance.models.audit_heads import AuditHead, OperatorHold, TenantHold
-from apps.governance.models.budgets import Budget
+from apps.governance.models.budgets import Budget, BudgetAlert
 from apps.governance.models.entitlements import Entitlements
 from apps.governance.models.policies import PolicyBound, PolicyDefaultBound, PolicyVersion
 from apps.governance.models.webhooks import (
@@ -16,6 +16,7 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "Budget",
+    "BudgetAlert",
     "DeliveryState",
     "Entitlements",
     "OperatorAuditEntry",

@@ -20,13 +20,21 @@ class Budget(models.Model):
     amount = models.DecimalField(max_digits=38, decimal_places=12)
     # Soft budgets never refuse; they only tell.
     hard = models.BooleanField(default=True)
+    # A shadow budget refuses nothing; what it would have refused is counted.
+    shadow = models.BooleanField(default=False, db_default=False)
     # Percentages of the amount at which the tenant is told, once per window.
     alert_at = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The actor's name, for people.
+    created_by = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [
             models.CheckConstraint(name="governance_budget_not_negative", condition=Q(amount__gte=0)),
+            models.CheckConstraint(name="governance_budget_unit", condition=Q(unit__in=["money", "tokens"])),
+            models.CheckConstraint(
+                name="governance_budget_shadow_would_refuse", condition=Q(shadow=False) | Q(hard=True)
+            ),
             models.CheckConstraint(name="governance_budget_window", condition=Q(window__in=["day", "month"])),
             models.CheckConstraint(
                 name="governance_budget_level",
@@ -34,8 +42,41 @@ class Budget(models.Model):
                 | Q(level__in=["member", "service_account", "key"], subject_id__isnull=False),
             ),
             models.UniqueConstraint(
-                fields=["level", "subject_id", "unit", "window", "hard"],
+                fields=["level", "subject_id", "unit", "window", "hard", "shadow"],
                 nulls_distinct=False,
                 name="governance_budget_one_per_window",
             ),
         ]
+
+
+class BudgetAlert(models.Model):
+    """That a budget reached a percentage in one of its windows, or refused for the first time in it.
+
+    The constraint makes it once, however many processes saw it; mail, audit entry and event come with the row.
+    """
+
+    schema = "tenant"
+    tenant_plane = "SELECT, INSERT"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # The limit's name in admission (tenant.budget_per_day), and the hex id of whom it is on.
+    limit = models.CharField(max_length=60)
+    subject = models.CharField(max_length=32, blank=True, default="")
+    window_start = models.DateTimeField()
+    resets_at = models.DateTimeField(null=True)
+    # 0: a call was refused, or would have been by a shadow budget.
+    percent = models.PositiveIntegerField()
+    amount = models.DecimalField(max_digits=38, decimal_places=12)
+    spent = models.DecimalField(max_digits=38, decimal_places=12)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [
+            # Another amount is another threshold: a budget that was raised tells again.
+            models.UniqueConstraint(
+                fields=["limit", "subject", "window_start", "percent", "amount"],
+                name="governance_budgetalert_once",
+            )
+        ]
+        indexes = [models.Index(fields=["resets_at"], name="governance_alert_reset")]

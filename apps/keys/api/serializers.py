@@ -23,6 +23,11 @@ class LimitsSerializer(StrictSerializer):
         required=False, allow_null=True, min_value=1, max_value=_MOST
     )
     concurrent_calls = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=_MOST)
+    shadow_limits = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="They refuse nothing; what they would have refused is counted.",
+    )
 
     def to_internal_value(self, data: Any) -> KeyLimits:
         """Limits as the services take them."""

@@ -71,6 +71,11 @@ class Restrictions(RefusableForm):
     requests_per_minute = _count("Requests a minute", "Inside the plan's limit.")
     tokens_per_minute = _count("Tokens a minute", "Inside the plan's limit.")
     concurrent_calls = _count("Calls at once", "Inside the plan's limit.")
+    shadow_limits = forms.BooleanField(
+        label="Only try these limits out",
+        required=False,
+        help_text="They refuse nothing; the key's page says what they would have refused.",
+    )
     tags = Tags(help_text="name=value, one a line. Copied onto each call, to tell whose cost it is.")
 
     def restrictions(self) -> dict[str, Any]:
@@ -150,7 +155,7 @@ class CreateForm(Restrictions):
                     self[name]
                     for name in (
                         "models_allowed", "addresses_allowed", "requests_per_minute", "tokens_per_minute",
-                        "concurrent_calls", "tags",
+                        "concurrent_calls", "shadow_limits", "tags",
                     )
                 ],
             },

@@ -18,6 +18,7 @@ from apps.keys import metrics, rights, selectors, tokens
 from apps.keys.addresses import normalise_networks
 from apps.keys.checking import checked_expiry, checked_limits, checked_models, checked_name, checked_tags
 from apps.keys.describing import describe
+from apps.keys.describing import limits as limits_on
 from apps.keys.errors import (
     ChildLimitReached,
     InvalidKeySettings,
@@ -121,7 +122,7 @@ def issue_child_key(
         frozenset(parent.scopes) - rights.NOT_FOR_CHILDREN if scopes is None else scopes,
         parent.models_allowed if models_allowed is None else models_allowed,
         parent.addresses_allowed if addresses_allowed is None else addresses_allowed,
-        limits or KeyLimits(parent.requests_per_minute, parent.tokens_per_minute, parent.concurrent_calls),
+        limits or limits_on(parent),
     )
     rights.may_be_child(grant, parent)
     _check_plan(grant.scopes if scopes is not None else frozenset(), ("child_keys",))
@@ -189,6 +190,7 @@ def create(
         requests_per_minute=grant.limits.requests_per_minute,
         tokens_per_minute=grant.limits.tokens_per_minute,
         concurrent_calls=grant.limits.concurrent_calls,
+        shadow_limits=grant.limits.shadow_limits,
         tags=checked_tags(tags),
         created_at=now,
         created_by=actor.name[:200],

@@ -6,14 +6,15 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.governance.services import announce_change, carry_policy, record_audit
+from apps.governance.services import announce_change, carry_policy, copy_key_budgets, record_audit
 from apps.governance.types import Actor
 from apps.keys import metrics, rights, selectors
 from apps.keys.checking import MOST_OVERLAP, checked_expiry
+from apps.keys.describing import limits as limits_on
 from apps.keys.errors import InvalidKeySettings
 from apps.keys.models import ApiKey
 from apps.keys.services.issue import create, usable_row
-from apps.keys.types import IssuedKey, KeyLimits
+from apps.keys.types import IssuedKey
 from apps.tenancy import services as tenancy
 
 DEFAULT_OVERLAP = timedelta(days=1)
@@ -44,7 +45,7 @@ def rotate_key(
         scopes=frozenset(old.scopes),
         models_allowed=old.models_allowed,
         addresses_allowed=old.addresses_allowed,
-        limits=KeyLimits(old.requests_per_minute, old.tokens_per_minute, old.concurrent_calls),
+        limits=limits_on(old),
     )
     rights.may_receive(
         who,
@@ -67,6 +68,7 @@ def rotate_key(
         now=moment,
         action="key.rotated_in",
     )
+    copy_key_budgets(old.pk, issued.key.id, actor=actor)
     ends = min(old.expires_at, moment + overlap)
     ApiKey.objects.filter(pk=old.pk).update(replaced_by_id=issued.key.id, expires_at=ends)
     carry_policy(old.pk, issued.key.id, actor=actor)

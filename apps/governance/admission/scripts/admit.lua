@@ -3,15 +3,16 @@
 -- packed doubles and kinds as bytes: reading them one by one from their digits took a fifth of the script's time.
 local OK, REFUSED, STALE, UNSEEDED, LOST, WINDOW, DUPLICATE = 1, 2, 3, 4, 5, 6, 7
 local REQUESTS, TOKENS, SLOTS, BUDGET = 1, 2, 3, 4
-local SOFT, ESTIMATE, SOFT_ESTIMATE = 1, 2, 3
+local SOFT, ESTIMATE = 1, 2
+local IN_TOKENS = 4  -- added to the flags of a budget that counts tokens
 local NEVER = 2 ^ 53
 local NAME = 12  -- where the names of the limits begin, less one
 local ORPHANS = 64
 
 local now = clock(ARGV[1])
 local expected_epoch, expected_generation, lease, record_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local recovery_ms, accept_dirty, lease_ms, tokens, input, asked, price, least, estimate =
-  struct.unpack('>ddddddddd', ARGV[7])
+local recovery_ms, accept_dirty, lease_ms, tokens, input, asked, price, least, estimate, input_tokens =
+  struct.unpack('>dddddddddd', ARGV[7])
 local kinds, flags = {string.byte(ARGV[9], 1, -1)}, {string.byte(ARGV[10], 1, -1)}
 -- Whether there are budgets, when their windows begin and end, then of each limit: the limit, its period or the end of
 -- its window, and since when it has been in force.
@@ -59,7 +60,7 @@ if now < numbers[2] or now >= numbers[3] then return {WINDOW, now} end
 -- Read every limit before judging any.
 local used, held = {0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}
 -- rates: fill; slots: taken; budgets: spent and reserved
-local room = NEVER         -- the least that is left in a hard budget which holds the full bound
+local room, token_room = NEVER, NEVER  -- the least that is left in a hard budget which holds the full bound
 local unseeded
 rates = 3
 for n = 1, count do
@@ -76,6 +77,9 @@ for n = 1, count do
       if flags[n] == 0 then
         local left = numbers[n * 3 + 1] - spent - reserved
         if left < room then room = left end
+      elseif flags[n] == IN_TOKENS then
+        local left = numbers[n * 3 + 1] - spent - reserved
+        if left < token_room then token_room = left end
       end
     end
   elseif kind == SLOTS then
@@ -119,24 +123,32 @@ end
 
 -- The hold is the full bound, or the most output that fits when that is no less than the floor.
 local granted = asked
-local hold = input + ceil(granted * price / 1000)
-if hold > room and least >= 0 and least < granted then
-  local fitting = least
-  if room > input then fitting = floor((room - input) * 1000 / price) end
+local hold, token_hold = input + ceil(granted * price / 1000), input_tokens + granted
+if (hold > room or token_hold > token_room) and least >= 0 and least < granted then
+  local fitting = granted
+  if hold > room then fitting = room > input and floor((room - input) * 1000 / price) or least end
+  if token_hold > token_room and token_room - input_tokens < fitting then fitting = token_room - input_tokens end
   granted = fitting > least and fitting or least
-  hold = input + ceil(granted * price / 1000)
+  hold, token_hold = input + ceil(granted * price / 1000), input_tokens + granted
 end
 if estimate < 0 or estimate > hold then estimate = hold end
+local token_estimate = tokens < token_hold and tokens or token_hold
+
+-- What the call holds of a budget, by the budget's flags.
+local function holding(flag)
+  if flag >= IN_TOKENS then return flag - IN_TOKENS >= ESTIMATE and token_estimate or token_hold end
+  return flag >= ESTIMATE and estimate or hold
+end
 
 local refusing, latest, remaining, budget_refuses = nil, -1, 0, 0
 local shadowed = {}
 for n = 1, count do
-  local kind, limit, is_soft = kinds[n], numbers[n * 3 + 1], flags[n] == SOFT or flags[n] == SOFT_ESTIMATE
+  local kind, limit, is_soft = kinds[n], numbers[n * 3 + 1], flags[n] % 2 == SOFT
   local reset, left
   if kind == BUDGET then
     if not is_soft then
       left = limit - used[n] - held[n]
-      if (flags[n] == ESTIMATE and estimate or hold) > left then
+      if holding(flags[n]) > left then
         reset = numbers[n * 3 + 2] > 0 and numbers[n * 3 + 2] or NEVER
         budget_refuses = 1
       end
@@ -181,7 +193,7 @@ for n = 1, count do
   local kind, name = kinds[n], ARGV[NAME + n]
   if kind == BUDGET then
     local size = #budgets
-    budgets[size + 1], budgets[size + 2], budgets[size + 3] = name, flags[n] >= ESTIMATE and estimate or hold, 0
+    budgets[size + 1], budgets[size + 2], budgets[size + 3] = name, holding(flags[n]), 0
   elseif kind == SLOTS then
     slots[#slots + 1] = name
   elseif kind == TOKENS and not shadowed[n] then
@@ -199,7 +211,7 @@ local answer, size = {OK, now, expiry, granted, hold}, 5
 for n = 1, count do
   local kind, limit = kinds[n], numbers[n * 3 + 1]
   if kind == BUDGET then
-    local reserved = held[n] + (flags[n] >= ESTIMATE and estimate or hold)
+    local reserved = held[n] + holding(flags[n])
     call('HSET', names[n], 'r', format('%.0f', reserved))
     if numbers[n * 3 + 2] == 0 then call('PEXPIRE', names[n], 40 * DAY) end
     if held[n] == 0 then renew = true end

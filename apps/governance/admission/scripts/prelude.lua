@@ -46,6 +46,9 @@ local function counter_ttl(window_end, now)
   return 40 * DAY
 end
 
+-- Budgets count nano-units of money, or tokens where their name says so.
+local function counts_tokens(budget) return string.find(budget, ':token_', 1, true) ~= nil end
+
 -- Forget what was spent, so that the next admission asks the ledger. Reservations stay: they are not in the ledger.
 local function invalidate(budget)
   local counter = prefix .. ':b:' .. budget

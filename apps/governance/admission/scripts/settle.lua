@@ -1,6 +1,6 @@
 -- End a lease once: give back what it holds, and count what was really used.
 -- ARGV: mode (S settle by its owner, O resolve for an owner that is gone, R release unused), clock, lease,
---       amount, tokens (-1: leave the estimate), then the budgets it holds as far as the caller knows.
+--       amount, tokens (-1: unknown, leave what is held), then the budgets it holds as far as the caller knows.
 local SETTLED, ALREADY, UNKNOWN = 1, 2, 3
 local KEEP = 120000  -- how long the end of a lease is remembered; a later repeat only costs a question to the ledger
 local mode, lease = ARGV[1], ARGV[3]
@@ -25,6 +25,8 @@ local admitted, subjects, budgets, slots, buckets = unpack(cmsgpack.unpack(recor
 local answer = {SETTLED}
 for i = 1, #budgets, 3 do
   local hold, counted = budgets[i + 1], budgets[i + 2]
+  local amount = amount
+  if counts_tokens(budgets[i]) then amount = tokens >= 0 and tokens or hold end
   local counter = prefix .. ':b:' .. budgets[i]
   local fields = call('HMGET', counter, 's', 'r', 'k')
   local spent, reserved = tonumber(fields[1]), tonumber(fields[2])
@@ -51,7 +53,7 @@ end
 if #budgets > 0 then call('ZREM', prefix .. ':leases', lease) end
 for i = 1, #slots do call('ZREM', prefix .. ':c:' .. slots[i], lease) end
 
-if tokens >= 0 and #buckets > 0 then
+if tokens >= 0 and #buckets > 0 and mode ~= 'O' then
   local now = clock(ARGV[2])
   for i = 1, #buckets, 4 do
     local correction = tokens - buckets[i + 1]
@@ -62,7 +64,7 @@ if tokens >= 0 and #buckets > 0 then
   end
 end
 
-if amount > 0 then
+if amount > 0 or tokens > 0 then
   -- Counters that do not hear of this amount although the ledger counts it in them: of budgets set up while the call
   -- was under way, or not in force at present. They are read from the ledger when they are next asked for.
   for subject in string.gmatch(subjects, '%S+') do
