@@ -16,6 +16,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage import credentials
+from apps.ai_usage.gateway import inspection, shaping
 from apps.ai_usage.gateway.background import place
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
@@ -150,6 +151,8 @@ class _Work:
             included = may("background_responses", entitlements=snapshot.entitlements)
             if not included.allowed:
                 raise refused_by_plan(included, snapshot)
+            if shaping.is_needed(call.caller, self.request):
+                await shaping.shape(call, call.caller)
             call.permitted = permit(call.caller, self.request, timezone.now())
             answer = await process.admit(snapshot.tenant, call.ask(call.caller, call.permitted, dirty))
             if isinstance(answer, Stale):
@@ -165,6 +168,9 @@ class _Work:
         if self.answer is None:
             _, attempt, body = await call.attempt()
             assert body is not None
+            attempt.id = uuid.uuid5(self.response_id, "usage")
+            if call.inspection is not None:
+                body = await inspection.of_answer(call, attempt, body, body)
             await asyncio.to_thread(_store_answer, self.tenant, self.response_id, body)
         else:
             # A worker died between storing the answer and accounting for it. Only the accounting is left.

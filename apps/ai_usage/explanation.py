@@ -3,7 +3,8 @@
     {"targets": ["openai/gpt-4o"], "limits": [["tenant.requests_per_minute", "requests", 60, 59]],
      "held": 123, "asked": 4096, "granted": 812, "degraded": true, "refusal": "…",
      "shadow": [["key", 3, "tools", "the tool web_search is not allowed"]],
-     "wishes": {"output": 4096, "tools": ["web_search"], "prompt": "…"}}
+     "wishes": {"output": 4096, "tools": ["web_search"], "prompt": "…"},
+     "found": {"request": {"email": 2}}, "blocked": ["iban"], "uninspected": ["response"]}
 
 Amounts are in nano-units, and what says nothing is left out: it is stored with every call.
 """
@@ -84,6 +85,9 @@ def read_explanation(stored: Mapping[str, Any]) -> Explanation:
         would_have_refused=tuple(stored.get("tried_out", ())),
         refusal=stored.get("refusal", ""),
         shadowed=tuple(ShadowRefusal(*entry) for entry in stored.get("shadow", ())),
+        found=stored.get("found", {}),
+        blocked=tuple(stored.get("blocked", ())),
+        uninspected=tuple(stored.get("uninspected", ())),
     )
 
 

@@ -132,6 +132,9 @@ _usage_sources = Counted("source")
 _anomalies = Counted("anomaly")
 _drains = Counted("outcome")
 _shadow_refusals = Counted("level", "rule")
+_blocked = Counted("direction", "class")
+_found = Counted("direction", "class")
+_uninspected = Counted("direction", "answer")
 _call_seconds = Distribution(_SECONDS)
 _added_seconds = Distribution(_ADDED_SECONDS)
 _first_byte_seconds = Distribution(_SECONDS)
@@ -183,6 +186,23 @@ def observe_drain(outcome: str) -> None:
     _drains.add((outcome,))
 
 
+def observe_found(direction: str, counts: Mapping[str, int]) -> None:
+    """Count what the data boundary found in one call."""
+    for kind, count in counts.items():
+        _found.add((direction, kind), count)
+
+
+def observe_blocked(direction: str, classes: Iterable[str]) -> None:
+    """Count a text that the data boundary stopped, once for each class that it held."""
+    for kind in classes:
+        _blocked.add((direction, kind))
+
+
+def observe_uninspected(direction: str, answer: str) -> None:
+    """Count a text that could not be inspected, and whether it went on."""
+    _uninspected.add((direction, answer))
+
+
 _gateway: Callable[[], Gateway | None] = lambda: None  # noqa: E731 (a function to be replaced by `watch`)
 
 
@@ -216,6 +236,11 @@ class GatewayCollector(Collector):
             "What policies in shadow would have refused, by level and rule.",
         )
         yield _drains.family("lockstep_drains", "Streams read on after their client left, by how that ended.")
+        yield _found.family("lockstep_data_found", "Personal data and secrets found, by direction and class.")
+        yield _blocked.family("lockstep_data_blocked", "Texts that the data boundary stopped, by class.")
+        yield _uninspected.family(
+            "lockstep_data_uninspected", "Texts that could not be inspected, by what the policy answered."
+        )
         yield _call_seconds.family(
             "lockstep_call_seconds", "From a request's first byte to its answer's last."
         )

@@ -88,6 +88,7 @@ _ALL = (
     _boolean("webhooks", "telling the tenant's systems of events"),
     Feature("audit_days", FeatureKind.LIMIT, "days that entries of the audit log are kept"),
     Feature("webhook_endpoints", FeatureKind.LIMIT, "webhook endpoints at a time (never more than 20)"),
+    Feature("content_retention_days", FeatureKind.LIMIT, "days for which prompts and answers may be kept"),
     Feature("keys", FeatureKind.LIMIT, "API keys at a time"),
     Feature("members", FeatureKind.LIMIT, "people at a time"),
     Feature("requests_per_minute", FeatureKind.LIMIT, "model calls a minute, all keys together"),

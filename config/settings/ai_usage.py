@@ -20,3 +20,7 @@ GATEWAY_SPOOL_LIMIT = env.number("GATEWAY_SPOOL_LIMIT", 256 * 1024 * 1024)
 # Ask each pooled connection whether it still answers before using it: costs a round trip per commit. Without it
 # the first commit after a database restart goes to the spool and is replayed within a second.
 GATEWAY_CHECK_CONNECTIONS = env.flag("GATEWAY_CHECK_CONNECTIONS", False)
+# How long a text may be inspected before the policy's failure mode answers, and how many characters of a stream
+# are held back at most, so that a value in several pieces is found whole.
+DATA_BOUNDARY_TIMEOUT_MS = env.number("DATA_BOUNDARY_TIMEOUT_MS", 2000)
+DATA_BOUNDARY_WINDOW = env.number("DATA_BOUNDARY_WINDOW", 512)

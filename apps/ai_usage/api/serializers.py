@@ -191,6 +191,17 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     )
     refusal = serializers.CharField(help_text="Why it was refused or failed, in words; mostly empty.")
     shadowed = ShadowRefusalSerializer(many=True)
+    found = serializers.DictField(
+        child=serializers.DictField(child=serializers.IntegerField()),
+        help_text="What the data boundary found: by direction (`request`, `response`) and class, how many.",
+    )
+    blocked = serializers.ListField(
+        child=serializers.CharField(), help_text="The classes for which the data boundary stopped the call."
+    )
+    uninspected = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Directions that could not be inspected and were let through.",
+    )
 
 
 class CallDetailSerializer(serializers.Serializer[Any]):

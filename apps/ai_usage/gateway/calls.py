@@ -12,12 +12,13 @@ from uuid_utils.compat import uuid7
 from apps.ai_usage import metrics
 from apps.ai_usage.answers import response_usage
 from apps.ai_usage.explanation import explain
-from apps.ai_usage.gateway import foreign, metering, upstream
+from apps.ai_usage.gateway import foreign, metering, shaping, upstream
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
 from apps.ai_usage.gateway.claims import Claim
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.foreign import NOT_EXPRESSIBLE
+from apps.ai_usage.gateway.inspection import Inspection
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
 from apps.ai_usage.gateway.policies import wishes
 from apps.ai_usage.gateway.process import GatewayProcess, now
@@ -62,6 +63,8 @@ class Call:
         self.lost_events: list[dict[str, Any]] = []
         # Set where the client named the call with an Idempotency-Key.
         self.claim: Claim | None = None
+        # Set where the tenant has a data boundary.
+        self.inspection: Inspection | None = None
         # For metrics: when the request had been read, when a provider was first asked, what waiting for one took.
         self._read_at = time.monotonic()
         self._asked_at: float | None = None
@@ -82,6 +85,8 @@ class Call:
                     caller = self.caller = await identify(
                         process, scope, request.headers, at, epoch=epoch, dirty=dirty
                     )
+                if shaping.is_needed(caller, request):
+                    await shaping.shape(self, caller)
                 permitted = self.permitted = permit(caller, request, at)
             except Refusal as refusal:
                 # What refused may be what this process remembers. Nothing is refused on an outdated reason.
@@ -207,7 +212,14 @@ class Call:
         )
 
     async def consumed(
-        self, attempt: AttemptLog, reported: Reported, *, status: int, outcome: str
+        self,
+        attempt: AttemptLog,
+        reported: Reported,
+        *,
+        status: int,
+        outcome: str,
+        error_code: str = "",
+        said: str = "",
     ) -> Metered:
         """Price what was consumed, make it durable, then settle. When this returns, the call may be answered."""
         caller, permitted, admitted = self.caller, self.permitted, self.admitted
@@ -216,9 +228,14 @@ class Call:
         metered = metering.meter(
             caller, self.request, permitted, self.log, attempt, reported, admitted.admitted_at_ms
         )
-        self.log.explanation = self._explained()
+        self.log.explanation = self._explained(said)
         record = self.log.record(
-            caller, status=status, outcome=outcome, duration_ms=_ms_since(self.began), event=metered.event
+            caller,
+            status=status,
+            outcome=outcome,
+            duration_ms=_ms_since(self.began),
+            error_code=error_code,
+            event=metered.event,
         )
         record.events += self.lost_events
         if self.claim is not None:
@@ -288,9 +305,10 @@ class Call:
         targets = [target.name for target in self.permitted.targets] if self.permitted else []
         skipped = list(self._plan.skipped) if self._plan else []
         shadowed = self.permitted.shadowed if self.permitted else ()
-        return explain(
+        said = explain(
             targets=targets, skipped=skipped, admitted=self.admitted, refusal=refusal, shadowed=shadowed
-        ) | wishes(self.request)
+        )
+        return shaping.explained(self, said | wishes(self.request))
 
     def _observe(self, record: Record) -> None:
         ended = time.monotonic()

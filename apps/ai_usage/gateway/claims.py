@@ -24,6 +24,8 @@ class Claim:
     event_id: UUID
     content_type: str = "application/json"
     is_kept: bool = False
+    # The answer may not be shown, so there is none to repeat.
+    is_abandoned: bool = False
     # Moves the claim's lease on while the call is under way.
     keeper: asyncio.Task[None] | None = None
     _pieces: list[bytes] = field(default_factory=list)
@@ -42,6 +44,8 @@ class Claim:
 
         The event gets the claim's own id, so that the ledger takes one only, whatever else fails.
         """
+        if self.is_abandoned:
+            return
         record.events[0]["id"] = self.event_id
         record.kept = self.kept()
 

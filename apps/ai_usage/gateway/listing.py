@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from apps.ai_usage.gateway import policies, replies, upstream
+from apps.ai_usage.gateway import inspection, policies, replies, upstream
 from apps.ai_usage.gateway.attempts import Plan, Verdict, failure_of
 from apps.ai_usage.gateway.callers import Caller, fragment, identify
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -149,6 +149,8 @@ async def count_tokens(
         raise Refusal(
             Kind.UNAVAILABLE, "settings_changing", "Settings are being changed. Try again.", retry_after=1
         )
+    if caller.snapshot.boundary is not None:
+        body, parsed = await inspection.of_bytes(body, parsed, caller.snapshot.boundary)
     try:
         status, answered = await _counted(process, route, targets, body, parsed, headers, call_id, began)
     finally:

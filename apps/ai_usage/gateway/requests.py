@@ -40,6 +40,8 @@ class ModelRequest:
     prompt_ref: str | None = None
     # The same request in the dialect of a provider that speaks another, once it was needed.
     translated: dict[str, Any] | None = None
+    # Body and members as they came, where a prompt was rendered into them or placeholders were put in (shaping.py).
+    original: tuple[bytes, dict[str, Any]] | None = None
 
     def endpoint_at(self, dialect: str) -> Endpoint:
         """The endpoint of a provider of this dialect that answers such a request."""

@@ -18,6 +18,8 @@ from apps.ai_usage.price_book import PriceBook
 from apps.ai_usage.types import Catalogue
 from apps.governance import selectors as governance
 from apps.governance.admission.limits import LimitSet
+from apps.governance.data_boundary.policy import Boundary
+from apps.governance.data_boundary.settings import boundary_in_force
 from apps.governance.decision import Access, Decision, decide
 from apps.governance.gates import may, mode
 from apps.governance.limits import limits_of
@@ -64,6 +66,8 @@ class TenantSnapshot:
     # The operator's bounds and the tenant's own policy; and whether any key or owner has one beside them.
     policies: tuple[Policy, ...] = ()
     has_policies_below: bool = False
+    # What is done about personal data and secrets; None where nothing is.
+    boundary: Boundary | None = None
     # Whether the tenant may have models called at all, decided once for the epoch.
     may_call: Decision = field(init=False)
 
@@ -184,6 +188,7 @@ class Snapshots:
             entitlements = governance.entitlements()
             budgets = tuple(governance.budgets())
             policies, has_policies_below = governance.policies_of_tenant()
+            boundary = boundary_in_force()
         with in_public():
             book = self._books.get(entitlements.price_list)
             if book is None:
@@ -200,6 +205,7 @@ class Snapshots:
             datetime.now(UTC),
             policies=policies,
             has_policies_below=has_policies_below,
+            boundary=boundary,
         )
 
 

@@ -12,6 +12,7 @@ from apps.ai_usage.event_stream import StreamMeter, StreamTooLarge
 from apps.ai_usage.gateway import foreign, replies, upstream
 from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.inspected_streams import inspector_for
 from apps.ai_usage.gateway.metering import AttemptLog, Reported
 from apps.ai_usage.gateway.replies import Pairs, Send
 from apps.ai_usage.gateway.requests import Receive
@@ -49,6 +50,12 @@ class Relay:
         self.meter = meter_for(call, attempt)
         is_foreign = attempt.target.dialect != call.request.dialect
         self.translator = foreign.stream_for(call.request) if is_foreign else None
+        looked = call.inspection
+        # Where the tenant's data boundary reads answers; it may end the stream for the client.
+        self.inspector = (
+            inspector_for(looked, call.request.endpoint) if looked and looked.reads_answers else None
+        )
+        self.refusal: Refusal | None = None
         self._ending = b""
         self._send = send
         self._gone = asyncio.ensure_future(_disconnected(receive))
@@ -101,6 +108,7 @@ class Relay:
         assert permitted is not None
         ends = self.call.began + permitted.route.total_timeout
         feed, gone, claim, translator = self.meter.feed, self._gone, self.call.claim, self.translator
+        inspector = self.inspector
         try:
             async for chunk in upstream.chunks(self.answer, permitted.route):
                 if self.call.log.first_byte_ms is None:
@@ -108,11 +116,13 @@ class Relay:
                 forward = feed(chunk)
                 if translator is not None:
                     forward = translator.feed(forward)
+                if inspector is not None and forward:
+                    forward = await self._inspected(forward)
                 if claim is not None:
                     claim.add(forward)
-                if gone.done():
+                if gone.done() or self.refusal is not None:
                     if not self._may_drain():
-                        self.cut_reason = "the client left and the rest was not waited for"
+                        self.cut_reason = "nobody was to see the rest, and it was not waited for"
                         return
                 elif forward:
                     await self._send({"type": "http.response.body", "body": forward, "more_body": True})
@@ -122,6 +132,8 @@ class Relay:
             rest = self.meter.finish()
             if translator is not None:
                 rest = translator.feed(rest)
+            if inspector is not None and rest:
+                rest = await self._inspected(rest)
             if claim is not None:
                 claim.add(rest)
             if rest and not gone.done():
@@ -132,6 +144,24 @@ class Relay:
             self.cut_reason = str(large)
         if not self.meter.completed and not self.cut_reason and self.meter.error is None:
             self.cut_reason = "the stream ended without its last event"
+
+    async def _inspected(self, events: bytes) -> bytes:
+        """The events as the data boundary lets them through. Where it stops the stream, the client is told at once;
+        what the provider still produces is read for its usage, as it is when a client has left.
+        """
+        if self.refusal is not None:
+            return b""
+        assert self.inspector is not None
+        try:
+            return self.inspector.feed(events)
+        except Refusal as refusal:
+            self.refusal = refusal
+        if self.call.claim is not None:
+            self.call.claim.is_abandoned = True
+        if not self._gone.done():
+            said = mid_stream_error(self.call, self.refusal)
+            await self._send({"type": "http.response.body", "body": said, "more_body": True})
+        return b""
 
     def _may_drain(self) -> bool:
         process = self.call.process
@@ -153,7 +183,10 @@ class Relay:
             attempt.outcome = "cut" if self.cut_reason else "provider_error"
             attempt.error = self.cut_reason or str(meter.error)[:300]
             outcome = "client_gone" if gone else "cut"
-        self._ending = self._last_words()
+        self._ending = await self._last_words()
+        refusal = self.refusal
+        if refusal is not None:
+            outcome = "refused"
         if self.call.claim is not None:
             self.call.claim.add(self._ending)
             self.call.claim.content_type = "text/event-stream; charset=utf-8"
@@ -166,10 +199,12 @@ class Relay:
                 response_id=meter.response_id,
                 output_characters=meter.output_characters,
                 partial=not meter.usage_is_final,
-                drained=gone,
+                drained=self._draining or gone,
             ),
             status=200,
             outcome=outcome,
+            error_code=refusal.code if refusal else "",
+            said=refusal.message if refusal else "",
         )
 
     async def _end(self) -> None:
@@ -182,21 +217,28 @@ class Relay:
             return []
         return [(b"x-lockstep-estimated", b"message_start.message.usage.input_tokens")]
 
-    def _last_words(self) -> bytes:
+    async def _last_words(self) -> bytes:
         """How the stream ends for its reader."""
         held = self.meter.take_terminal()
         if self.translator is not None:
             held = self.translator.feed(held)
-        return held + mid_stream_error(self.call) if self.cut_reason and not self.meter.completed else held
+        broken = bool(self.cut_reason) and not self.meter.completed
+        if self.inspector is not None:
+            held = await self._inspected(held)
+            if self.refusal is not None:
+                return b""
+            if broken:
+                held += self.inspector.finish()
+        return held + mid_stream_error(self.call, _BROKE_OFF) if broken else held
 
 
-def mid_stream_error(call: Call) -> bytes:
+_BROKE_OFF = Refusal(
+    Kind.UPSTREAM, "stream_interrupted", "The provider's stream broke off. What came so far has been charged."
+)
+
+
+def mid_stream_error(call: Call, refusal: Refusal) -> bytes:
     """How an open stream says that it ends badly: an event that each SDK raises on."""
-    refusal = Refusal(
-        Kind.UPSTREAM,
-        "stream_interrupted",
-        "The provider's stream broke off. What came so far has been charged.",
-    )
     document = refusal.document(call.request.dialect, str(call.log.id))
     if call.request.dialect == "anthropic":
         return b"event: error\ndata: " + orjson.dumps(document) + b"\n\n"

@@ -9,7 +9,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage import metrics
-from apps.ai_usage.gateway import background, foreign, idempotency, listing, replies, streaming
+from apps.ai_usage.gateway import background, foreign, idempotency, inspection, listing, replies, streaming
 from apps.ai_usage.gateway.callers import first_look
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -163,6 +163,8 @@ async def _serve(
             await streaming.relay(call, answer, attempt, send, receive)
             return
         shown = body if attempt.shown is None else attempt.shown
+        if call.inspection is not None:
+            shown = await inspection.of_answer(call, attempt, body, shown)
         if call.claim is not None:
             call.claim.add(shown)
         await call.consumed(attempt, call.reported(body, attempt), status=200, outcome="ok")

@@ -308,6 +308,10 @@ class Explanation:
     would_have_refused: tuple[str, ...] = ()  # limits in shadow
     refusal: str = ""
     shadowed: tuple[ShadowRefusal, ...] = ()
+    # What the data boundary found: by direction, how many of each class.
+    found: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    blocked: tuple[str, ...] = ()
+    uninspected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ def _rules(found: CallDetail) -> Iterator[dict[str, str]]:
             "answer": "would refuse",
             "detail": f"{shadow.said[:1].upper()}{shadow.said[1:]}.",
         }
+    yield from _boundary(why)
     yield from _routing(why)
     for name in why.would_have_refused:
         yield {
@@ -159,6 +160,23 @@ def _rules(found: CallDetail) -> Iterator[dict[str, str]]:
             "name": "Throughput",
             "answer": "unchecked",
             "detail": "The counters were away; the plan lets calls through then.",
+        }
+
+
+def _boundary(why: Explanation) -> Iterator[dict[str, str]]:
+    for direction, counts in why.found.items():
+        stopped = [kind for kind in counts if kind in why.blocked]
+        found = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        yield {
+            "name": f"Data boundary, {direction}",
+            "answer": "refused" if stopped else "allowed",
+            "detail": f"Found {found}." + (f" Blocked for {', '.join(stopped)}." if stopped else ""),
+        }
+    for direction in why.uninspected:
+        yield {
+            "name": f"Data boundary, {direction}",
+            "answer": "unchecked",
+            "detail": "Could not be inspected; the policy lets it through then.",
         }
 
 

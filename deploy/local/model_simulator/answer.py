@@ -169,7 +169,8 @@ def _choose(ask: Ask, behaviour: Behaviour, index: int) -> Choice:
 
     if calls and ask.tools and behaviour.text is None:
         for place in range(calls):
-            choice.blocks.append(_call(ask.tools[place % len(ask.tools)], seed + place))
+            tool = ask.tools[place % len(ask.tools)]
+            choice.blocks.append(_call(tool, seed + place, behaviour.arguments))
         choice.finish = "tool_calls"
     elif ask.json_schema is not None and behaviour.text is None:
         choice.blocks.append(Block(TEXT, tokens.tokenize(_json(example(ask.json_schema, seed)))))
@@ -182,7 +183,9 @@ def _choose(ask: Ask, behaviour: Behaviour, index: int) -> Choice:
     return choice
 
 
-def _call(tool: Tool, seed: int) -> Block:
+def _call(tool: Tool, seed: int, told: str | None) -> Block:
+    if told is not None:
+        return Block(TOOL, tokens.tokenize(told), head=tokens.count(tool.name), tool=tool.name)
     arguments = example(tool.schema, seed)
     if not isinstance(arguments, dict):
         arguments = {}
@@ -192,6 +195,8 @@ def _call(tool: Tool, seed: int) -> Block:
 def _speak(ask: Ask, behaviour: Behaviour, seed: int, choice: Choice) -> Block:
     if behaviour.text is not None:
         pieces = tokens.tokenize(behaviour.text)
+    elif behaviour.echo:
+        pieces = tokens.tokenize("\n".join(ask.prompt.said))
     else:
         length = behaviour.output_tokens
         pieces = tokens.write(seed, _SHORTEST_ANSWER + seed % _ANSWER_SPREAD if length is None else length)

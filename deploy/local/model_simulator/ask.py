@@ -39,13 +39,14 @@ class CacheMark:
 class Prompt:
     """Counts a prompt while its parts are read in order, and remembers enough to answer it reproducibly."""
 
-    __slots__ = ("audio", "fingerprint", "marks", "text")
+    __slots__ = ("audio", "fingerprint", "marks", "said", "text")
 
     def __init__(self) -> None:
         self.text = TOKENS_PER_REQUEST  # images are counted here too: providers bill them as text
         self.audio = 0
         self.fingerprint = 0
         self.marks: list[CacheMark] = []
+        self.said: list[str] = []
 
     def add_message(self, role: str) -> None:
         """Count what a message costs besides its content."""
@@ -55,6 +56,7 @@ class Prompt:
     def add_text(self, text: str) -> None:
         """Count a text."""
         self.text += tokens.count(text)
+        self.said.append(text)
         self.fingerprint = zlib.crc32(text.encode("utf-8", "surrogatepass"), self.fingerprint)
 
     def add_json(self, value: Any) -> None:

@@ -17,6 +17,8 @@ class Behaviour:
     # What the answer is and what it counts.
     output_tokens: int | None = None
     text: str | None = None
+    echo: bool = False
+    arguments: str | None = None
     finish: str | None = None
     tool_calls: int | None = None
     input_tokens: int | None = None

@@ -150,6 +150,9 @@ def test_one_call_explains_itself(ask):
         "asked_output_tokens": 4096,
         "granted_output_tokens": 812,
         "checked_without_valkey": False,
+        "found": {},
+        "blocked": [],
+        "uninspected": [],
         "refusal": "",
     }
 
