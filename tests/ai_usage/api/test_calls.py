@@ -153,6 +153,7 @@ def test_one_call_explains_itself(ask):
         "found": {},
         "blocked": [],
         "uninspected": [],
+        "shadowed": [],
         "refusal": "",
     }
 
