@@ -175,6 +175,8 @@ async def _serve(
         said = theirs.body
         if call.log.attempts[-1].target.dialect != dialect:
             said = foreign.error_for(request, said, str(call_id))
+        # Who reads the answer may ask again at once, under the same name.
+        await _end_claim(call)
         await replies.send_body(send, status, replies.answer_headers(call, b"application/json"), said)
     except Refusal as refusal:
         call.gave_up(
@@ -194,8 +196,13 @@ async def _serve(
         call.gave_up(status=500, outcome="failed", error_code="internal_error")
         raise
     finally:
-        if call.claim is not None:
-            await idempotency.end(call.claim, process)
+        await _end_claim(call)
+
+
+async def _end_claim(call: Call) -> None:
+    claim, call.claim = call.claim, None
+    if claim is not None:
+        await idempotency.end(claim, call.process)
 
 
 def _outcome(call: Call) -> str:
