@@ -154,7 +154,6 @@ def test_one_call_explains_itself(ask):
         "found": {},
         "blocked": [],
         "uninspected": [],
-        "shadowed": [],
         "refusal": "",
     }
 
