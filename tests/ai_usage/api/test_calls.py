@@ -146,6 +146,7 @@ def test_one_call_explains_itself(ask):
         "targets": ["azure/gpt-4o-mini", "openai/gpt-4o-mini"],
         "skipped": [],
         "shadowed": [],
+        "would_have_refused": [],
         "limits": [{"name": "tenant.spend_per_month", "unit": "money", "limit": "50", "left": "49.5"}],
         "held": "0.012",
         "asked_output_tokens": 4096,
