@@ -12,6 +12,7 @@ _TEXT: Final = re.compile(
     rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text|thinking)":"([^"\\]*+(?:\\.[^"\\]*+)*+)"',
     re.DOTALL,
 )
+_ANSWERS: Final = ("choices", "output", "content", "data")
 _OUTPUT_COUNTS: Final = ("completion_tokens", "output_tokens")
 
 
@@ -26,6 +27,8 @@ class ResponseUsage:
     finish_reason: str | None = None
     # The length of the text that was generated; only measured where the usage does not count any output.
     output_characters: int = 0
+    # Why this is no answer to anybody, whatever its status says.
+    problem: str = ""
 
 
 def response_usage(dialect: str, endpoint: str, body: bytes) -> ResponseUsage:
@@ -33,9 +36,9 @@ def response_usage(dialect: str, endpoint: str, body: bytes) -> ResponseUsage:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return ResponseUsage()
+        return ResponseUsage(problem="a body that is not JSON")
     if not isinstance(parsed, dict):
-        return ResponseUsage()
+        return ResponseUsage(problem="a body that is not a JSON object")
     usage = usage_of_response(parsed)
     counted = usage is not None and any(usage.get(name) for name in _OUTPUT_COUNTS)
     measured = 0 if counted or endpoint == Endpoint.EMBEDDINGS else _output_characters(dialect, parsed)
@@ -46,6 +49,9 @@ def response_usage(dialect: str, endpoint: str, body: bytes) -> ResponseUsage:
         response_id=_text(parsed.get("id")),
         finish_reason=_finish_reason(dialect, endpoint, parsed),
         output_characters=measured,
+        problem=""
+        if any(name in parsed for name in _ANSWERS) or not parsed.get("error")
+        else "an error object",
     )
 
 

@@ -28,7 +28,9 @@ def _met(told: Told, endings: Iterable[Ending], how: str) -> Ending | None:
     """The ending that a call under way ran into, if there was one."""
     for ending in endings:
         if (ending.how, ending.web, ending.life) == (how, told.web, told.life) and (
-            told.began <= ending.ended + _SLACK and told.ended >= ending.began - _SLACK
+            told.began <= ending.ended + _SLACK
+            # A call goes on when its client has left, for how long the client cannot know.
+            and (told.left or told.ended >= ending.began - _SLACK)
         ):
             return ending
     return None

@@ -47,6 +47,9 @@ _CONTENT_CODES = {"content_filter", "content_policy_violation"}
 def failure_of(status: int, headers: dict[str, str], body: bytes, now: datetime) -> Failure:
     """What a provider's error answer means. Bodies are looked at only for what a status cannot say."""
     after = retry_after(headers, now)
+    if status < 300:
+        # Accepted, empty, partial, another protocol: a success that is not the answer that was asked for.
+        return BAD_ANSWER
     if status == 429:
         if _code(body) == "insufficient_quota":
             # The operator's own account is out of money: waiting will not help.

@@ -202,7 +202,8 @@ class Call:
 
     def reported(self, body: bytes, attempt: AttemptLog) -> Reported:
         """What a complete answer says of its consumption."""
-        usage = response_usage(attempt.target.dialect, self.request.endpoint_at(attempt.target.dialect), body)
+        dialect = attempt.target.dialect
+        usage = attempt.said or response_usage(dialect, self.request.endpoint_at(dialect), body)
         return Reported(
             raw_usage=usage.usage,
             model=usage.model,
@@ -355,22 +356,25 @@ async def over_http(
     )
     attempt.status, attempt.first_byte_ms = answer.status, _ms_since(began)
     attempt.provider_request_id = answer.request_id
-    if answer.status != 200:
+    if answer.status >= 300:
         theirs = await upstream.read_error(answer)
         raise_failure(attempt, answer, theirs, began)
-    wanted = "text/event-stream" if request.stream else "application/json"
-    if answer.content_type != wanted:
-        answer.close()
-        raise UpstreamFailed(BAD_ANSWER, f"answered with content type {answer.content_type or 'none'!r}")
     try:
+        if answer.status != 200:
+            answer.close()
+            raise UpstreamFailed(BAD_ANSWER, f"answered {answer.status}")
+        upstream.check_kind(answer, "text/event-stream" if request.stream else "application/json")
         if request.stream:
             await upstream.read_first_chunk(answer, permitted.route)
             return answer, None
         body = await upstream.read_all(answer, max(0.1, ends - time.monotonic()))
+        said = attempt.said = response_usage(target.dialect, request.endpoint_at(target.dialect), body)
+        if said.problem:
+            raise UpstreamFailed(BAD_ANSWER, f"answered with {said.problem}")
         if is_foreign:
             attempt.shown = foreign.answer_for(request, body)
     except UpstreamFailed as failed:
-        # It had said 200, so it may well charge for what never arrived.
+        # It had said that it succeeded, so it may well charge for what never arrived.
         call.lost(attempt, failed.failure.outcome)
         raise
     attempt.duration_ms = _ms_since(began)

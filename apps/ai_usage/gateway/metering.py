@@ -1,12 +1,13 @@
 """From what a provider said, or did not say, to the rows of the ledger."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from apps import money
 from apps.ai_usage import bodies, normalise
+from apps.ai_usage.answers import ResponseUsage
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.gateway.rules import Permitted
@@ -49,6 +50,8 @@ class AttemptLog:
     provider_request_id: str = ""
     # The answer in the client's dialect, where the target speaks another.
     shown: bytes | None = None
+    # What a whole answer said of its consumption, once it was read.
+    said: ResponseUsage | None = None
 
     def row(self, call_id: UUID, number: int) -> dict[str, Any]:
         """The attempt's row."""
@@ -162,6 +165,8 @@ def meter(
         service_tier=reported.service_tier,
         partial=reported.partial,
     )
+    if usage.quantities.total_output > permitted.output_tokens > 0:
+        usage = _within(usage, request, permitted.output_tokens)
     try:
         served = caller.snapshot.book.tariff_served(
             target.provider,
@@ -213,6 +218,21 @@ def meter(
         "provider_request_id": (attempt.provider_request_id or reported.response_id or "")[:120],
     }
     return Metered(event, rated, quantities.total_input + quantities.total_output, quantities.total_output)
+
+
+def _within(usage: normalise.NormalisedUsage, request: ModelRequest, most: int) -> normalise.NormalisedUsage:
+    """More output than the call could have is marked, and not charged for where no way of counting explains it.
+
+    Some providers' limits do not bound their reasoning, so a count somewhat above the limit stands as it was told.
+    """
+    is_guess = usage.source is UsageSource.ESTIMATED
+    if not is_guess and bodies.output_asked(request.endpoint, request.parsed) is None:
+        return usage
+    beyond = replace(usage, anomaly=usage.anomaly or "output_beyond_limit")
+    if not is_guess and usage.quantities.total_output <= 10 * most + 10_000:
+        return beyond
+    quantities = usage.quantities._replace(output=most, audio_output=0, reasoning=0)
+    return replace(beyond, quantities=quantities, source=UsageSource.ESTIMATED)
 
 
 def at_no_price(event: dict[str, Any], anomaly: str) -> dict[str, Any]:

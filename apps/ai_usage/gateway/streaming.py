@@ -22,6 +22,9 @@ from apps.ai_usage.sse import AnthropicMeter, OpenAIChatMeter, OpenAIResponsesMe
 
 log = logging.getLogger(__name__)
 
+# A token's event has a few hundred; padding against eavesdroppers and a last event that repeats it all add to that.
+_MOST_BYTES_OF_A_TOKEN = 4096
+
 
 def meter_for(call: Call, attempt: AttemptLog) -> StreamMeter:
     """The meter of the endpoint that answers, which is of the provider's dialect."""
@@ -107,6 +110,8 @@ class Relay:
         permitted = self.call.permitted
         assert permitted is not None
         ends = self.call.began + permitted.route.total_timeout
+        # Far more than the output that was asked for can take, so what goes on beyond it is no answer any more.
+        left = settings.GATEWAY_MAX_RESPONSE + _MOST_BYTES_OF_A_TOKEN * permitted.output_tokens
         feed, gone, claim, translator = self.meter.feed, self._gone, self.call.claim, self.translator
         inspector = self.inspector
         try:
@@ -126,6 +131,10 @@ class Relay:
                         return
                 elif forward:
                     await self._send({"type": "http.response.body", "body": forward, "more_body": True})
+                left -= len(chunk)
+                if left < 0:
+                    self.cut_reason = "more bytes than the output that was asked for can have"
+                    return
                 if time.monotonic() > ends:
                     self.cut_reason = f"longer than {permitted.route.total_timeout} s"
                     return
@@ -198,7 +207,8 @@ class Relay:
                 service_tier=meter.service_tier,
                 response_id=meter.response_id,
                 output_characters=meter.output_characters,
-                partial=not meter.usage_is_final,
+                # One that ended as it should and told no usage is whole, and its silence is an anomaly.
+                partial=not meter.usage_is_final and not (meter.completed and meter.usage is None),
                 drained=self._draining or gone,
             ),
             status=200,

@@ -135,14 +135,19 @@ async def post(
         raise UpstreamFailed(TIMEOUT, f"no answer within {route.first_byte_timeout} s") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise UpstreamFailed(CUT, f"connection lost: {type(error).__name__}") from error
-    answer = Answer(response, response.status, response.headers)
-    if answer.headers.get("content-encoding", "identity") not in ("identity", ""):
+    return Answer(response, response.status, response.headers)
+
+
+def check_kind(answer: Answer, wanted: str) -> None:
+    """UpstreamFailed unless a body is of the kind that was asked for, and as it is."""
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("identity", ""):
         # We asked for none, and inflating what somebody else compressed is how bombs go off.
         answer.close()
-        raise UpstreamFailed(
-            BAD_ANSWER, f"answered with content-encoding {answer.headers['content-encoding']}"
-        )
-    return answer
+        raise UpstreamFailed(BAD_ANSWER, f"answered with content-encoding {encoding}")
+    if answer.content_type != wanted:
+        answer.close()
+        raise UpstreamFailed(BAD_ANSWER, f"answered with content type {answer.content_type or 'none'!r}")
 
 
 @cache

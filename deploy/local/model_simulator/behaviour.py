@@ -80,6 +80,11 @@ class Behaviour:
     redirect: str | None = None
     gzip_bomb: int = 0
     endless_body: bool = False
+    body: str | None = None
+    told_status: int = 200
+    interim: int = 0
+    endless_line: bool = False
+    duplicate_terminal: bool = False
 
     @property
     def shapes_delivery(self) -> bool:
@@ -94,6 +99,7 @@ class Behaviour:
             or self.hang_after_chunks is not None
             or self.gzip_bomb
             or self.endless_body
+            or self.told_status != 200
         )
 
 
@@ -146,6 +152,10 @@ SHORT_NAMES: Final = {
     "wrongtype": "wrong_content_type",
     "bomb": "gzip_bomb",
     "endless": "endless_body",
+    "status2xx": "told_status",
+    "interim": "interim",
+    "endlessline": "endless_line",
+    "dupend": "duplicate_terminal",
 }
 
 # What an option means when it is named without a value.

@@ -103,7 +103,7 @@ async def whole(
         body = _bomb(behaviour.gzip_bomb) + body
         headers = headers | {"content-encoding": "gzip"}
 
-    response = web.StreamResponse(headers=headers)
+    response = web.StreamResponse(status=behaviour.told_status, headers=headers)
     if not behaviour.endless_body:
         response.content_length = len(body)
     await response.prepare(request)
@@ -126,6 +126,12 @@ async def whole(
     return response
 
 
+def announce(request: web.Request, count: int) -> None:
+    """Write interim answers before the real one: legal, and endless with some providers."""
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 103 Early Hints\r\nlink: </nowhere>\r\n\r\n" * count)
+
+
 @lru_cache(maxsize=4)
 def _bomb(megabytes: int) -> bytes:
     """Return a gzip member of blanks; a decoder goes on with whatever member follows."""
@@ -145,6 +151,11 @@ async def stream(
     wire = Wire(request, response, behaviour)
     if behaviour.endless_body:
         frames = _endless(frames)
+    if behaviour.endless_line:
+        await wire.write(b"data: ")
+        while True:
+            await wire.write(_ENDLESS_PIECE)
+            await asyncio.sleep(0)
     chunks = 0
     for number, frame in enumerate(frames, 1):
         if await _stops_here(request, wire, exchange, chunks):
@@ -160,7 +171,7 @@ async def stream(
             entry.chunks = chunks
             data = _spoilt(data, behaviour, is_first=chunks == 1)
         entry.produced += 0 if frame.is_final else frame.tokens
-        await wire.write(data)
+        await wire.write(data * 2 if frame.is_final and behaviour.duplicate_terminal else data)
         if number % _FRAMES_BETWEEN_TURNS == 0:
             await asyncio.sleep(0)
     entry.complete()

@@ -161,6 +161,8 @@ class Simulator:
         if behaviour.held:
             await self._released.wait()
         await _before_answer(request, behaviour)
+        if behaviour.interim:
+            delivery.announce(request, behaviour.interim)
 
         headers = dialects.headers(endpoint.dialect, entry.request_id, started, composed.usage.total_input)
         headers["server"] = "lockstep-model-simulator"
@@ -170,12 +172,14 @@ class Simulator:
         )
         if behaviour.headers:
             headers |= behaviour.headers
-        if is_stream and endpoint.frames is not None:
+        entry.status = behaviour.told_status
+        if is_stream and endpoint.frames is not None and behaviour.body is None:
             headers["cache-control"] = "no-cache"
             return await delivery.stream(request, exchange, endpoint.frames(exchange), entry, headers)
-        return await delivery.whole(
-            request, delivery.json_body(endpoint.render(exchange)), behaviour, entry, headers
-        )
+        rendered = delivery.json_body(endpoint.render(exchange))
+        if behaviour.body is not None:
+            rendered = behaviour.body.encode("latin-1")
+        return await delivery.whole(request, rendered, behaviour, entry, headers)
 
     def _authenticate(self, request: web.Request, dialect: str) -> str:
         given = request.headers.get("authorization", "")

@@ -138,8 +138,8 @@ def test_a_provider_that_fails_for_good_is_a_5xx_in_our_words_and_costs_nothing(
     answer = caller.chat(model="gpt-4o")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
-    assert caller.events() == []
     (call,) = wait_for(caller.calls)
+    assert all(event.price == 0 and event.anomaly == "lost:bad_answer" for event in caller.events())
     assert (call.outcome, call.error_code) == ("failed", code)
     assert call.attempts >= 1
 
