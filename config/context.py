@@ -4,12 +4,18 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 
+from apps.ai_usage.portal.words import limit_label
+from apps.governance.budget_alerts import REFUSED, standing_alerts
 from apps.governance.selectors import entitlements
 from apps.governance.types import Entitlements, Standing
+from apps.identity.types import Member
 from apps.tenancy.selectors import suspension_reason
 from apps.tenancy.types import TenantRef, TenantState
 from config.navigation import navigation
+
+_MOST_BANNERS = 3
 
 
 def portal(request: HttpRequest) -> dict[str, Any]:
@@ -34,8 +40,24 @@ def _shell(request: Any, tenant: TenantRef) -> dict[str, Any]:
         "tenant": {"name": tenant.name, "plan": entitled.plan},
         "member": {"name": member.name, "email": member.email, "role": member.role.label},
         "nav": navigation(member, request.path, entitled),
-        "banners": _banners(tenant, entitled),
+        "banners": [*_banners(tenant, entitled), *_budget_banners(member)],
     }
+
+
+def _budget_banners(member: Member) -> list[dict[str, str]]:
+    """What budgets that are nearly used up, or refuse, say to those who may see budgets."""
+    if "settings:read" not in member.scopes:
+        return []
+    return [
+        {
+            "tone": "bad" if alert.percent == REFUSED or alert.percent >= 100 else "warn",
+            "title": f"{limit_label(alert.limit)}: {alert.said}",
+            "body": f"It begins again on {alert.resets_at:%Y-%m-%d %H:%M} UTC.",
+            "url": "/governance/budgets/",
+            "action": "Open budgets",
+        }
+        for alert in standing_alerts(timezone.now())[:_MOST_BANNERS]
+    ]
 
 
 def _banners(tenant: TenantRef, entitled: Entitlements) -> list[dict[str, str]]:

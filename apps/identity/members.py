@@ -3,8 +3,10 @@
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth.hashers import is_password_usable
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from apps.governance import services as governance
 from apps.governance.errors import ScopeMissing
@@ -95,6 +97,8 @@ def deactivate_member(*, member_id: UUID, actor: Actor) -> Member:
     _end_sessions(user)
     user.save(update_fields=["is_active", "session_epoch"])
     _record("member.disabled", actor, user)
+    for path in settings.MEMBERSHIP_ENDS_WITH:
+        import_string(path)(user.pk, actor=actor, reason="The membership ended.")
     governance.announce_change()
     return selectors.describe(user)
 

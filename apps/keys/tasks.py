@@ -22,6 +22,12 @@ def warn_of_unused(*, key_id: str) -> None:
     telling.warn_of_unused(UUID(key_id))
 
 
+@gated_task("keys.tell_of_budget", feature=EveryPlan("limits of the plan alert as budgets do"))
+def tell_of_budget(*, alert_id: str) -> None:
+    """Mail about a budget that reached a percentage, or refuses."""
+    telling.tell_of_budget(UUID(alert_id))
+
+
 @gated_task("keys.look_after", feature=EveryPlan("whoever has keys has them looked after"))
 def look_after() -> None:
     """Disable and warn about unused keys, note expired ones, and forget answers to writes of over a day ago."""

@@ -7,8 +7,10 @@ from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from apps.governance.selectors import audit_log
+from apps.governance.budget_alerts import budget_alert
+from apps.governance.selectors import audit_log, entitlements
 from apps.identity.selectors import members
+from apps.identity.types import Role
 from apps.keys import selectors
 from apps.keys.types import Key, KeyState, OwnerKind
 from apps.tenancy.selectors import current_tenant, primary_domain
@@ -43,6 +45,32 @@ def warn_of_unused(key_id: UUID) -> None:
         days=(timezone.now() - since).days,
         disable_days=policy.disable_unused_days,
     )
+
+
+def tell_of_budget(alert_id: UUID) -> None:
+    """Tell owners, admins and billing that a budget reached a percentage, or refuses."""
+    alert, tenant = budget_alert(alert_id), current_tenant()
+    subject = "" if alert.subject_id is None else _name_of(alert.limit, alert.subject_id)
+    reached = f"{alert.percent}%" if alert.percent else "its end"
+    body = render_to_string(
+        "keys/email/budget.txt",
+        {
+            "alert": alert,
+            "subject": subject,
+            "reached": reached,
+            "tenant": tenant,
+            "domain": primary_domain(tenant.id),
+            "currency": entitlements().currency,
+        },
+    )
+    for member in members():
+        if member.is_active and member.role in (Role.OWNER, Role.ADMIN, Role.BILLING):
+            send_mail(f"A budget of {tenant.name} has reached {reached}", body, None, [member.email])
+
+
+def _name_of(limit: str, subject_id: UUID) -> str:
+    names = selectors.key_names if limit.startswith("key.") else selectors.owner_names
+    return names([subject_id]).get(subject_id, "")
 
 
 def _send(subject: str, template: str, key: Key, addresses: set[str], **values: Any) -> None:

@@ -56,3 +56,6 @@ KEY_PEPPER_ID = max(KEY_PEPPERS)
 EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Lockstep <no-reply@localhost>")
+
+# What ends with a membership, in its transaction: functions of apps that identity does not know.
+MEMBERSHIP_ENDS_WITH = ["apps.keys.services.revoke_keys_of_member"]

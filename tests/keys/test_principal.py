@@ -10,14 +10,15 @@ import pytest
 from django.utils import timezone
 
 from apps.governance.limits import limits_of
+from apps.governance.selectors import audit_log
 from apps.governance.types import NOTHING_BOUGHT, Actor, TenantBudget
 from apps.identity import services as identity
-from apps.keys import authentication, services, tokens
+from apps.keys import authentication, selectors, services, tokens
 from apps.keys.authentication import load_principal, verify
 from apps.keys.errors import InvalidKey, Refusal
 from apps.keys.models import ApiKey
 from apps.keys.tokens import parse
-from apps.keys.types import IssuedKey, KeyLimits, KeyPolicy, OwnerKind
+from apps.keys.types import IssuedKey, KeyLimits, KeyPolicy, KeyState, OwnerKind
 from apps.tenancy.services import in_public, in_tenant
 from tests.factories.keys import as_member, make_key, make_member, make_service_account, principal_of
 
@@ -172,18 +173,20 @@ def test_there_is_no_principal_where_owner_or_parent_is_gone(tenant: Any) -> Non
         assert load_principal(tenant, issued.key.key_id) is None
 
 
-def test_a_members_keys_can_be_ended_for_good(tenant: Any) -> None:
+def test_the_keys_of_a_removed_member_are_ended_with_the_membership_for_good(tenant: Any) -> None:
     make_member("owner")
     member = make_member("developer")
     first, second = make_key(as_member(member)), make_key(as_member(member), name="second")
+    child = services.issue_child_key(first.key.id, actor=SYSTEM, name="agent")
+
     identity.deactivate_member(member_id=member.id, actor=SYSTEM)
-
-    assert services.revoke_keys_of_member(member.id, actor=SYSTEM, reason="left") == 2
-    assert services.revoke_keys_of_member(member.id, actor=SYSTEM, reason="left") == 0
-
     identity.reactivate_member(member_id=member.id, actor=SYSTEM)
-    for issued in (first, second):
-        assert load_principal(tenant, issued.key.key_id) is None
+
+    for issued in (first, second, child):
+        assert selectors.key(issued.key.id).state is KeyState.REVOKED
+        assert [entry.action for entry in audit_log(target_id=str(issued.key.id), limit=1)] == ["key.revoked"]
+    assert selectors.key(first.key.id).revoked_reason == "The membership ended."
+    assert services.revoke_keys_of_member(member.id, actor=SYSTEM, reason="again") == 0
 
 
 def test_the_other_tenant_does_not_know_the_key(tenant: Any, globex: Any) -> None:

@@ -97,11 +97,13 @@ class Call:
                     raise
                 epoch, dirty = changed
                 continue
-            answer = await process.admit(caller.snapshot.tenant, self.ask(caller, permitted, dirty))
+            ask = self.ask(caller, permitted, dirty)
+            answer = await process.admit(caller.snapshot.tenant, ask)
             if isinstance(answer, Stale):
                 epoch, dirty = answer.epoch, answer.dirty
                 continue
             if isinstance(answer, Refused):
+                process.refused(ask, answer)
                 raise refused_by_limit(answer)
             if answer.degraded and not caller.is_fresh:
                 # Valkey is away, so nobody compared epochs: trust nothing remembered.

@@ -14,6 +14,7 @@ from django.conf import settings
 from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
+from apps.ai_usage.gateway.alerts import BudgetAlerts
 from apps.ai_usage.gateway.breakers import Breakers
 from apps.ai_usage.gateway.estimates import OutputEstimates
 from apps.ai_usage.gateway.last_uses import LastUses
@@ -25,7 +26,7 @@ from apps.ai_usage.ledger.spool import Spool
 from apps.governance.admission.ask import Admitted, Ask
 from apps.governance.admission.engine import AdmissionEngine
 from apps.governance.admission.limits import LimitSet
-from apps.governance.admission.types import BudgetWindow, Refused, Spent, Stale
+from apps.governance.admission.types import BudgetWindow, Refused, Settled, Spent, Stale
 from apps.tenancy.types import TenantRef
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class GatewayProcess:
         self.snapshots = Snapshots()
         self.breakers = Breakers(self.engine.valkey)
         self.estimates = OutputEstimates()
+        self.alerts = BudgetAlerts()
         self.last_uses = LastUses()
         self.pool = AsyncConnectionPool(
             settings.TENANT_DATABASE_URL,
@@ -127,7 +129,17 @@ class GatewayProcess:
 
     def settle(self, admitted: Admitted, price_nano: int, tokens: int) -> None:
         """Settle without waiting: commands keep their order, so whatever this process asks next sees it."""
-        self.in_background(self.engine.settle(admitted, price_nano, tokens))
+        settling = self.engine.settle(admitted, price_nano, tokens)
+        self.in_background(self._settle(admitted, settling) if admitted.ask.limits.has_alerts else settling)
+
+    async def _settle(self, admitted: Admitted, settling: Coroutine[Any, Any, Settled]) -> None:
+        if (telling := self.alerts.after(admitted, await settling)) is not None:
+            await telling
+
+    def refused(self, ask: Ask, refused: Refused) -> None:
+        """Have the tenant told that a budget refuses, without waiting."""
+        if (telling := self.alerts.refused(ask.limits, refused)) is not None:
+            self.in_background(telling)
 
     def release(self, admitted: Admitted) -> None:
         """Give back what a call that was not made holds, without waiting."""

@@ -90,6 +90,15 @@ _UNITS = {
     "budget_per_day": "budget of a day",
     "alert_per_month": "alert on a month's spend",
     "alert_per_day": "alert on a day's spend",
+    "shadow_budget_per_month": "budget of a month, tried out",
+    "shadow_budget_per_day": "budget of a day, tried out",
+    "token_budget_per_month": "tokens of a month",
+    "token_budget_per_day": "tokens of a day",
+    "token_alert_per_month": "alert on a month's tokens",
+    "token_alert_per_day": "alert on a day's tokens",
+    "token_shadow_budget_per_month": "tokens of a month, tried out",
+    "token_shadow_budget_per_day": "tokens of a day, tried out",
+    "concurrent_calls": "calls at once",
 }
 
 

@@ -42,6 +42,8 @@ class CompiledLimits:
     tail: bytes
     tail_count: int
     keep_until_ms: int
+    # When somebody last looked which alerts these limits have reached (monotonic seconds).
+    looked_at: float = float("-inf")
     heads: dict[str, bytes] = field(default_factory=dict)
 
 
