@@ -13,6 +13,14 @@ class CallNotFound(DomainError):
         )
 
 
+class ExplanationTookTooLong(DomainError):
+    status = 503
+    code = "explanation_took_too_long"
+
+    def __init__(self) -> None:
+        super().__init__("The gateway did not say in time what it would answer. Try again.", retry_after=2)
+
+
 class InvalidPeriod(DomainError):
     status = 400
     code = "invalid_period"

@@ -9,6 +9,8 @@ from apps.ai_usage.insight.calls import call_detail as call_detail
 from apps.ai_usage.insight.calls import calls as calls
 from apps.ai_usage.insight.health import recent_health as recent_health
 from apps.ai_usage.insight.offered import offered_models as offered_models
+from apps.ai_usage.insight.policy_trial import count_shadow_refusals as count_shadow_refusals
+from apps.ai_usage.insight.policy_trial import try_policy as try_policy
 from apps.ai_usage.insight.spend import month_by_model as month_by_model
 from apps.ai_usage.insight.spend import month_spend as month_spend
 from apps.ai_usage.insight.usage import usage as usage

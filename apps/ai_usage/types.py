@@ -12,6 +12,7 @@ from apps.ai_usage.catalogue_types import RateTerms as RateTerms
 from apps.ai_usage.catalogue_types import RouteEntry as RouteEntry
 from apps.ai_usage.catalogue_types import TargetEntry as TargetEntry
 from apps.ai_usage.catalogue_types import TariffName as TariffName
+from apps.ai_usage.normalise import Endpoint as Endpoint
 from apps.ai_usage.quantities import QuantityClass as QuantityClass
 from apps.ai_usage.quantities import quantity_class as quantity_class
 from apps.ai_usage.rollups import CountedEvent as CountedEvent

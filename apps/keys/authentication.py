@@ -116,15 +116,22 @@ def verify(principal: Principal, parsed: ParsedKey, *, now: datetime, address: s
     """
     if not tokens.matches(parsed, digest=principal.digest, pepper_id=principal.pepper_id):
         raise _refused(Refusal.WRONG_SECRET)
-    if principal.expires_at <= now:
-        raise _refused(Refusal.EXPIRED)
     if parsed.environment != principal.environment:
         raise _refused(Refusal.WRONG_ENVIRONMENT)
-    if address is None:
-        return
-    for networks in principal.networks:
-        if not is_within(address, networks):
-            raise _refused(Refusal.WRONG_ADDRESS)
+    reason = why_not_now(principal, now=now, address=address)
+    if reason is not None:
+        raise _refused(reason)
+
+
+def why_not_now(principal: Principal, *, now: datetime, address: str | None) -> Refusal | None:
+    """Why the right secret of a key would be refused at a moment, from an address; None where it would not."""
+    if principal.expires_at <= now:
+        return Refusal.EXPIRED
+    if address is not None:
+        for networks in principal.networks:
+            if not is_within(address, networks):
+                return Refusal.WRONG_ADDRESS
+    return None
 
 
 def notices(principal: Principal, *, now: datetime) -> dict[str, str]:

@@ -17,6 +17,7 @@ from apps.keys.authentication import load_principal as load_principal
 from apps.keys.authentication import notices as notices
 from apps.keys.authentication import presented_secret as presented_secret
 from apps.keys.authentication import verify as verify
+from apps.keys.authentication import why_not_now as why_not_now
 from apps.keys.describing import account_record, describe, link, policy_record
 from apps.keys.errors import KeyNotFound, ServiceAccountNotFound
 from apps.keys.models import ApiKey

@@ -18,7 +18,6 @@ AWAITED = {
     "batches",
     "budgets",
     "data_boundary",
-    "policies",
     "prompts",
     "response_cache",
     "sso",

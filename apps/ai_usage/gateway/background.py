@@ -17,7 +17,7 @@ from apps.ai_usage.gateway.listing import current_caller
 from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.refusals import refused_by_plan
 from apps.ai_usage.gateway.replies import Send
-from apps.ai_usage.gateway.requests import Scope
+from apps.ai_usage.gateway.requests import ModelRequest, Scope
 from apps.ai_usage.gateway.rules import check_standing
 from apps.ai_usage.ledger.records import KeptAnswer
 from apps.ai_usage.models import BackgroundResponse, IdempotentCall
@@ -36,13 +36,7 @@ async def accept(call: Call, scope: Scope, send: Send) -> None:
 
     The hold is given back: the worker asks for its own when it begins.
     """
-    if call.request.stream:
-        raise Refusal(
-            Kind.INVALID,
-            "background_stream",
-            "A background response cannot be streamed. Poll it.",
-            param="stream",
-        )
+    refuse_stream(call.request)
     await call.prepare(scope)
     assert call.caller is not None and call.admitted is not None
     included = may("background_responses", entitlements=call.caller.snapshot.entitlements)
@@ -67,6 +61,17 @@ async def accept(call: Call, scope: Scope, send: Send) -> None:
         call.claim.add(answer)
     await asyncio.to_thread(_promise, tenant, row, call.claim.kept() if call.claim else None)
     await replies.send_body(send, 200, replies.answer_headers(call, b"application/json"), answer)
+
+
+def refuse_stream(request: ModelRequest) -> None:
+    """Nobody is there to stream to when a worker has the answer."""
+    if request.stream:
+        raise Refusal(
+            Kind.INVALID,
+            "background_stream",
+            "A background response cannot be streamed. Poll it.",
+            param="stream",
+        )
 
 
 def _promise(tenant: TenantRef, row: BackgroundResponse, kept: KeptAnswer | None) -> None:

@@ -65,7 +65,7 @@ async def identify(
     dirty: bool = False,
 ) -> Caller:
     """The caller as of its tenant's snapshot, or of this epoch if admission has just named one."""
-    host = await _known_host(process, headers)
+    host = await known_host(process, headers)
     parsed = presented(headers)
     address = _address(scope, headers)
     snapshot = process.snapshots.remembered(parsed.tenant_ref)
@@ -117,7 +117,7 @@ async def moved_on(process: GatewayProcess, refusal: Refusal, ref: str | None) -
     return epoch, dirty
 
 
-async def _known_host(process: GatewayProcess, headers: Headers) -> object:
+async def known_host(process: GatewayProcess, headers: Headers) -> object:
     """The id of the tenant whose host this is; None on a host of all tenants; 404 on one of nobody."""
     host = normalise(headers.get(b"host", b"").decode("latin-1"))
     if host in settings.SHARED_HOSTS:

@@ -43,9 +43,9 @@ def judge(
     for_counting: bool = False,
     steps: list[Finding] | None = None,
 ) -> Judged[Target]:
-    """Put a request to the policies of its key; Refusal where one of them refuses, unless `steps` are noted."""
+    """Put a request to the policies of its key; Refusal where one of them refuses. `steps` takes what each said."""
     judged = policies.judge(facts_of(policies, request, at, for_counting=for_counting), targets, steps)
-    if judged.refusal is not None and steps is None:
+    if judged.refusal is not None:
         raise refused(judged.refusal)
     return judged
 

@@ -27,6 +27,7 @@ from apps.governance.admission.ask import Admitted, Ask
 from apps.governance.admission.engine import AdmissionEngine
 from apps.governance.admission.limits import LimitSet
 from apps.governance.admission.types import BudgetWindow, Refused, Settled, Spent, Stale
+from apps.governance.admission.types import BudgetWindow, Peek, Refused, Spent, Stale
 from apps.tenancy.types import TenantRef
 
 log = logging.getLogger(__name__)
@@ -73,10 +74,13 @@ class GatewayProcess:
         self.drains = 0
         # Requests under way, those whose clients have gone included: the server does not wait for these.
         self.calls: set[asyncio.Task[Any]] = set()
+        # The event loop that this belongs to, for threads that have something done in it.
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Open what can be opened; neither PostgreSQL nor Valkey has to be up yet."""
+        self.loop = asyncio.get_running_loop()
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -126,6 +130,10 @@ class GatewayProcess:
     async def admit(self, tenant: TenantRef, ask: Ask) -> Admitted | Refused | Stale:
         """Ask for admission, with the tenant's ledger at hand for what Valkey does not know."""
         return await self.engine.admit(ask, spent=self.spent(tenant), ledger_amounts=self.amounts(tenant))
+
+    async def peek(self, tenant: TenantRef, ask: Ask) -> Peek | Stale:
+        """What admission would answer, holding nothing."""
+        return await self.engine.peek(ask, spent=self.spent(tenant), ledger_amounts=self.amounts(tenant))
 
     def settle(self, admitted: Admitted, price_nano: int, tokens: int) -> None:
         """Settle without waiting: commands keep their order, so whatever this process asks next sees it."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from apps.governance.admission.ask import Admitted, Ask
 from apps.governance.admission.engine import AdmissionEngine, Counters
-from apps.governance.admission.types import BudgetWindow, Refused, Settled, SettleStatus, Spent, Stale
+from apps.governance.admission.types import BudgetWindow, Peek, Refused, Settled, SettleStatus, Spent, Stale
 
 Answer = TypeVar("Answer")
 
@@ -51,6 +51,20 @@ class BlockingAdmission:
         read_spent, read_amounts = desk.serve(spent), desk.serve(ledger_amounts)
         return desk.wait_for(
             self._submit(lambda engine: engine.admit(ask, spent=read_spent, ledger_amounts=read_amounts))
+        )
+
+    def peek(
+        self,
+        ask: Ask,
+        *,
+        spent: Callable[[Sequence[BudgetWindow], Sequence[str]], Spent],
+        ledger_amounts: Callable[[Sequence[str]], Mapping[str, int]],
+    ) -> Peek | Stale:
+        """See AdmissionEngine.peek."""
+        desk = _Desk()
+        read_spent, read_amounts = desk.serve(spent), desk.serve(ledger_amounts)
+        return desk.wait_for(
+            self._submit(lambda engine: engine.peek(ask, spent=read_spent, ledger_amounts=read_amounts))
         )
 
     def settle(self, admitted: Admitted, amount_nano: int, tokens: int | None = None) -> Settled:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.governance.admission import lua
+from apps.governance.admission.answers import peeked, refused_by
 from apps.governance.admission.ask import Admitted, Ask, reached
 from apps.governance.admission.clock import ServerClock
 from apps.governance.admission.errors import GovernanceUnavailable, LeaseInUse, ValkeyUnavailable
@@ -19,6 +20,7 @@ from apps.governance.admission.recovery import Recovery
 from apps.governance.admission.resp import pack, pack_inner
 from apps.governance.admission.types import (
     Alert,
+    Peek,
     ReadAmounts,
     ReadSpent,
     Refused,
@@ -143,6 +145,33 @@ class AdmissionEngine:
         self._unavailable_count += 1
         raise GovernanceUnavailable()
 
+    async def peek(self, ask: Ask, *, spent: ReadSpent, ledger_amounts: ReadAmounts) -> Peek | Stale:
+        """What `admit` would answer now, by the same script, holding nothing. Raises as `admit` does.
+
+        As there, counters that are missing are read from the ledger and leases of the dead are ended: they would be by
+        whoever asks next.
+        """
+        prefix, size = ask.limits.prefix, 8 + 2 * len(ask.limits.limits)
+        for _ in range(_MOST_TURNS):
+            compiled = ask.limits.at(self._clock.now_ms())
+            try:
+                if not self.valkey.is_connected:
+                    await self.valkey.wire()
+                generation = self._recovery.generation_of(prefix)
+                packed = self._pack(ask, compiled, generation, lua.PEEK)
+                reply = await self.valkey.run_packed(lua.PEEK, packed)
+                if reply[0] in (_OK, _REFUSED):
+                    if reply[0] == _OK or not reply[5] or len(reply) == size:
+                        return peeked(ask, compiled, reply)
+                    await self._desk.resolve(prefix, _texts(reply[size:]), ledger_amounts)
+                elif (stale := await self._mend(ask, compiled, generation, reply, spent)) is not None:
+                    return stale
+            except ValkeyUnavailable:
+                if ask.limits.has_hard_budgets or ask.closed_without_valkey:
+                    raise GovernanceUnavailable() from None
+                return Peek(None, ask.output_tokens, 0, (), degraded=True)
+        raise GovernanceUnavailable()
+
     async def settle(self, admitted: Admitted, amount_nano: int, tokens: int | None = None) -> Settled:
         """Give back what the call holds and count what it really cost, once. Call it after the usage event is
         committed.
@@ -264,13 +293,22 @@ class AdmissionEngine:
             admitted = Admitted(ask, compiled, generation, reply, end)
             self._leases.add(admitted)
             return admitted
-        self._clock.learn(reply[1])
         if status == _REFUSED:
+            self._clock.learn(reply[1])
             if not reply[5] or len(reply) == 6:
                 self._refused_count += 1
-                return _refused(ask, reply)
+                return refused_by(ask, reply)
             await self._desk.resolve(prefix, _texts(reply[6:]), ledger_amounts)
-        elif status == _STALE:
+            return None
+        return await self._mend(ask, compiled, generation, reply, spent)
+
+    async def _mend(
+        self, ask: Ask, compiled: CompiledLimits, generation: str, reply: list[Any], spent: ReadSpent
+    ) -> Stale | None:
+        """Do what the script answers is missing before it can decide; Stale where only the caller can."""
+        self._clock.learn(reply[1])
+        prefix, status = ask.limits.prefix, reply[0]
+        if status == _STALE:
             return Stale(epoch=int(reply[2]), dirty=bool(reply[3]))
         elif status == _UNSEEDED:
             end = 3 + 2 * reply[2]
@@ -307,14 +345,17 @@ class AdmissionEngine:
             raise
         return reply
 
-    def _pack(self, ask: Ask, compiled: CompiledLimits, generation: str) -> bytes:
+    def _pack(
+        self, ask: Ask, compiled: CompiledLimits, generation: str, script: lua.Script = lua.ADMIT
+    ) -> bytes:
         """The admit command. What does not change between asks was encoded when the limits were compiled."""
         key = self._recovery.key_of(ask.limits.prefix)
-        head = compiled.heads.get(key)
+        place = key if script is lua.ADMIT else f"{key} {script.name}"
+        head = compiled.heads.get(place)
         if head is None:
             count = _HEAD_WORDS + _DYNAMIC_WORDS + compiled.tail_count
-            head = compiled.heads[key] = b"*%d\r\n" % count + pack_inner(
-                ("EVALSHA", lua.ADMIT.sha, 2, ask.limits.prefix, key)
+            head = compiled.heads[place] = b"*%d\r\n" % count + pack_inner(
+                ("EVALSHA", script.sha, 2, ask.limits.prefix, key)
             )
         # Amounts are below 2^53, which doubles hold exactly.
         numbers = _NUMBERS.pack(
@@ -342,17 +383,6 @@ class AdmissionEngine:
         self._degraded_count += 1
         now = self._clock.now_ms()
         return Admitted(ask, compiled, "", [_OK, now, now, ask.output_tokens, 0], 5, degraded=True)
-
-
-def _refused(ask: Ask, reply: list[Any]) -> Refused:
-    now, index, remaining, reset = reply[1:5]
-    never = reset < 0
-    return Refused(
-        limit=ask.limits.limits[index - 1],
-        remaining=remaining,
-        reset_at=None if never else reset / 1000,
-        retry_after=None if never else max(reset - now, 1) / 1000,
-    )
 
 
 def _texts(words: list[Any]) -> list[str]:

@@ -23,7 +23,17 @@ def load(name: str) -> Script:
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+def load_peek() -> Script:
+    """The part of `admit.lua` that decides, with an end that holds nothing."""
+    decides, mark, _ = (_FOLDER / "admit.lua").read_text().partition("-- Decided, and nothing is held yet")
+    if not mark:
+        raise ValueError("admit.lua no longer says where it has decided.")
+    source = (_FOLDER / "prelude.lua").read_text() + decides + (_FOLDER / "peek.lua").read_text()
+    return Script("peek", source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
 ADMIT = load("admit")
+PEEK = load_peek()
 SETTLE = load("settle")
 SEED = load("seed")
 REGISTER = load("register")
@@ -33,4 +43,4 @@ INVALIDATE = load("invalidate")
 FORGET = load("forget")
 BEAT = load("beat")
 
-ALL = (ADMIT, SETTLE, SEED, REGISTER, EXTEND, CHANGE, INVALIDATE, FORGET, BEAT)
+ALL = (ADMIT, PEEK, SETTLE, SEED, REGISTER, EXTEND, CHANGE, INVALIDATE, FORGET, BEAT)

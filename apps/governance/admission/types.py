@@ -321,6 +321,32 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitStanding:
+    """How one limit stands without the call that was asked about.
+
+    Rates and concurrency have `remaining`; a budget has what is `spent` and `reserved`, in nano-units. `reset_at`
+    (Unix seconds) is when a rate is whole again, or when a budget's window ends; None: never, or not known.
+    """
+
+    limit: Limit
+    remaining: int
+    spent: int = 0
+    reserved: int = 0
+    reset_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What admission would answer now; nothing is held. `standings` is empty while Valkey is away (`degraded`)."""
+
+    refused: Refused | None
+    granted_output_tokens: int
+    hold_nano: int
+    standings: tuple[LimitStanding, ...]
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stale:
     """What the caller read its limits from has changed: load it again and ask with this epoch. When `dirty`,
     a writer is about to commit: ask with `accept_dirty` and do not keep what was loaded.

@@ -179,6 +179,8 @@ if granted < asked and orphans[1] and not refusing then
   refusing, budget_refuses = 1, 1
 end
 
+-- Decided, and nothing is held yet: peek.lua takes it from here where nothing is to be held (lua.py).
+
 if refusing then
   local answer = {
     REFUSED, now, refusing, remaining > 0 and remaining or 0, latest == NEVER and -1 or latest, budget_refuses,
