@@ -1,13 +1,12 @@
 """Policies over REST: versions, bounds, trying before saving, and asking why."""
 
-import uuid
-
 import pytest
 
 from apps.keys.selectors import key as read_key
 from apps.tenancy.services import in_tenant
 from tests.factories.policies import bound
 
+NOBODY = "01a1f0b2-0000-7000-8000-000000000000"
 EVERYTHING = {"scopes": ["settings:read", "settings:write", "inference:write"]}
 
 
@@ -103,7 +102,7 @@ def test_what_is_no_policy_is_a_400(manager, body, code):
 
 @pytest.mark.parametrize(
     "path",
-    ["/tenant/other", f"/key/{uuid.uuid4()}", "/key/self", "/nobody/self", f"/operator/{uuid.uuid4()}"],
+    ["/tenant/other", f"/key/{NOBODY}", "/key/self", "/nobody/self", f"/operator/{NOBODY}"],
 )
 def test_a_subject_that_does_not_exist_is_a_404(manager, path):
     assert call(manager, "PUT", path, {"rules": {}}).status_code == 404
