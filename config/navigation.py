@@ -20,6 +20,7 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
         ("API keys", "keys:list", "keys", "keys:read"),
         ("Members", "identity:members", "members", "members:read"),
     ],
+    "Governance": [("Policies", "governance:policies", "policies", "settings:read")],
     "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],
 }
 

@@ -1,6 +1,17 @@
 """Pages below /governance/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from apps.governance_faces.portal import policies
 
 app_name = "governance"
-urlpatterns: list[URLPattern | URLResolver] = []
+_POLICY = "policies/<slug:level>/<slug:subject>"
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("policies/", policies.policy_list, name="policies"),
+    path("policies/new/", policies.policy_new, name="policy-new"),
+    path("policies/explain/", policies.policy_explain, name="policy-explain"),
+    path(f"{_POLICY}/", policies.policy, name="policy"),
+    path(f"{_POLICY}/edit/", policies.policy_edit, name="policy-edit"),
+    path(f"{_POLICY}/remove/", policies.policy_remove, name="policy-remove"),
+    path(f"{_POLICY}/restore/", policies.policy_restore, name="policy-restore"),
+]
