@@ -26,8 +26,7 @@ from apps.ai_usage.ledger.spool import Spool
 from apps.governance.admission.ask import Admitted, Ask
 from apps.governance.admission.engine import AdmissionEngine
 from apps.governance.admission.limits import LimitSet
-from apps.governance.admission.types import BudgetWindow, Refused, Settled, Spent, Stale
-from apps.governance.admission.types import BudgetWindow, Peek, Refused, Spent, Stale
+from apps.governance.admission.types import BudgetWindow, Peek, Refused, Settled, Spent, Stale
 from apps.tenancy.types import TenantRef
 
 log = logging.getLogger(__name__)
