@@ -10,6 +10,7 @@ from apps.governance.audit import append, record_operator_audit
 from apps.governance.audit_heads import last_head
 from apps.governance.audit_keeping import audit_holds
 from apps.governance.models import OperatorAuditEntry
+from apps.governance.policies import operator_pages as operator_pages
 from apps.governance.selectors import audit_log, entitlements
 from apps.operator_site.forms import ReasonForm
 from apps.operator_site.pages import OperatorPage

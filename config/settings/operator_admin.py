@@ -61,6 +61,7 @@ UNFOLD = {
                 "What is sold",
                 _room("Plans", "sell", "billing_plan"),
                 _room("Routes", "alt_route", "ai_usage_route"),
+                _room("Policy bounds of all", "policy", "governance_policydefaultbound"),
                 _room("Cost rates", "payments", "ai_usage_costrate"),
                 _room("Prices", "price_check", "ai_usage_pricerate"),
             ),

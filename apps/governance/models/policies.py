@@ -77,5 +77,9 @@ class PolicyDefaultBound(BoundVersion):
     schema = "public"
     tenant_plane = "SELECT"
 
+    class Meta(BoundVersion.Meta):
+        verbose_name = "policy bounds of every tenant"
+        verbose_name_plural = "policy bounds of every tenant"
+
     def __str__(self) -> str:
         return f"version {self.number}"
