@@ -73,7 +73,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         metrics.observe_refusal(refusal.code)
         await replies.send_refusal(send, dialect, call_id, refusal)
     except ClientGone:
-        return
+        # A body that broke off, by a client that may still read. Without an answer the server would say 500.
+        broken = Refusal(Kind.INVALID, "body_incomplete", "The body ended before all of it had arrived.")
+        await replies.send_refusal(send, dialect, call_id, broken)
     finally:
         if process is not None and task is not None:
             process.calls.discard(task)
