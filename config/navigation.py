@@ -20,7 +20,11 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
         ("API keys", "keys:list", "keys", "keys:read"),
         ("Members", "identity:members", "members", "members:read"),
     ],
-    "Governance": [("Policies", "governance:policies", "policies", "settings:read")],
+    "Governance": [
+        ("Budgets", "governance:budgets", "budget", "settings:read"),
+        ("Policies", "governance:policies", "policies", "settings:read"),
+        ("Plan", "governance:plan", "check", "settings:read"),
+    ],
     "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],
 }
 

@@ -11,7 +11,7 @@ from apps.governance.audit_heads import last_head
 from apps.governance.audit_keeping import audit_holds
 from apps.governance.models import OperatorAuditEntry
 from apps.governance.policies import operator_pages as operator_pages
-from apps.governance.selectors import audit_log, entitlements
+from apps.governance.selectors import audit_log, entitlements, granted_features
 from apps.operator_site.forms import ReasonForm
 from apps.operator_site.pages import OperatorPage
 from apps.operator_site.site import site
@@ -72,7 +72,7 @@ def _audit(request: HttpRequest, tenant: Any) -> dict[str, Any]:
 
 def _entitled(request: HttpRequest, tenant: Any) -> dict[str, Any]:
     with in_tenant(tenant.as_ref()):
-        return {"entitled": entitlements()}
+        return {"entitled": entitlements(), "granted": granted_features()}
 
 
 def _has_schema(tenant: Any) -> bool:

@@ -8,12 +8,13 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.errors import DomainError
 from apps.identity.services import portal_view
 from apps.keys import selectors, services
 from apps.keys.gates import KEYS
-from apps.keys.portal.forms import EditForm, RotateForm
+from apps.keys.portal.forms import ChildForm, EditForm, RotateForm
 from apps.keys.portal.views import show_secret
 
 if TYPE_CHECKING:
@@ -52,6 +53,21 @@ def rotate(request: "PortalRequest", key_id: UUID) -> HttpResponse:
         key_id, actor=request.actor, overlap=timedelta(hours=form.cleaned_data["overlap_hours"])
     )
     return show_secret(request, issued, old=selectors.key(key_id))
+
+
+@portal_view(scopes={"POST": "keys:write"}, feature="child_keys")
+def child(request: "PortalRequest", key_id: UUID) -> HttpResponse:
+    """Make a key that is a part of this one, for an agent or a task, and show its secret, once."""
+    form = ChildForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Give the child key a name, and 1 to 720 hours to live.")
+        return redirect("keys:detail", key_id=key_id)
+    now, parent = timezone.now(), selectors.key(key_id)
+    ends = min(now + timedelta(hours=form.cleaned_data["hours"]), parent.expires_at)
+    issued = services.issue_child_key(
+        key_id, actor=request.actor, name=form.cleaned_data["name"], expires_at=ends, now=now
+    )
+    return show_secret(request, issued)
 
 
 @portal_view(scopes={"POST": "keys:write"}, feature=KEYS)

@@ -182,6 +182,13 @@ class RotateForm(forms.Form):
     overlap_hours = forms.IntegerField(min_value=0, max_value=30 * 24)
 
 
+class ChildForm(forms.Form):
+    """A part of a key, for one agent or task."""
+
+    name = forms.CharField(max_length=80)
+    hours = forms.IntegerField(min_value=1, max_value=30 * 24)
+
+
 class ServiceAccountForm(RefusableForm):
     """A new service account."""
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
+from apps.governance.gates import may
 from apps.governance.types import AuditRecord
 from apps.identity.types import Member
 from apps.keys.types import Key, KeyDetail, KeyLink, KeyState, OwnerKind
@@ -105,10 +106,23 @@ def facts(found: KeyDetail, now: datetime) -> dict[str, Any]:
     }
 
 
+def may_have_children(member: Member, key: Key) -> bool:
+    """Whether this member may make a part of this key: it receives a secret that acts for the owner."""
+    own = key.owner.kind is OwnerKind.SERVICE_ACCOUNT or key.owner.id == member.id
+    return (
+        "keys:write" in member.scopes
+        and own
+        and key.parent_id is None
+        and key.state is KeyState.ACTIVE
+        and may("child_keys").allowed
+    )
+
+
 def limits(key: Key) -> list[dict[str, Any]]:
     """The key's own limits, ready to read."""
+    tried = " (only tried out)" if key.limits.shadow_limits else ""
     return [
-        {"term": words, "value": f"{value:,}"}
+        {"term": words, "value": f"{value:,}{tried}"}
         for name, words in _LIMITS.items()
         if (value := getattr(key.limits, name)) is not None
     ]

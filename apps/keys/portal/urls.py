@@ -14,6 +14,7 @@ urlpatterns = [
     path("rules/", accounts.rules, name="rules"),
     path("<uuid:key_id>/", views.detail, name="detail"),
     path("<uuid:key_id>/edit/", changes.edit, name="edit"),
+    path("<uuid:key_id>/child/", changes.child, name="child"),
     path("<uuid:key_id>/rotate/", changes.rotate, name="rotate"),
     path("<uuid:key_id>/disable/", changes.disable, name="disable"),
     path("<uuid:key_id>/enable/", changes.enable, name="enable"),

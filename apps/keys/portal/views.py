@@ -67,12 +67,15 @@ def detail(request: "PortalRequest", key_id: UUID) -> HttpResponse:
         {
             "key": showing.facts(found, now),
             "limits": showing.limits(key),
+            "budgets": governance.budgets(subject_id=key.id),
+            "currency": governance.entitlements().currency,
             "figures": figures,
             "related": showing.related(found),
             "events": [
                 showing.event(record) for record in governance.audit_log(target_id=str(key.id), limit=50)
             ],
-            "can": showing.allowed(request.member, key),
+            "can": showing.allowed(request.member, key)
+            | {"child": showing.may_have_children(request.member, key)},
             "urls": _urls(key),
         },
     )
@@ -164,7 +167,12 @@ def _page_of_keys(request: "PortalRequest", everything: bool) -> tuple[list[Key]
 
 
 def _urls(key: Key) -> dict[str, str]:
-    urls = {"keys": reverse("keys:list"), "calls": f"/calls/?key={key.id}"}
+    urls = {
+        "keys": reverse("keys:list"),
+        "calls": f"/calls/?key={key.id}",
+        "budgets": f"{reverse('governance:budgets')}?key={key.id}",
+        "child": reverse("keys:child", args=[key.id]),
+    }
     actions = ["edit", "rotate", "revoke", "enable" if key.state is KeyState.DISABLED else "disable"]
     return urls | {action: reverse(f"keys:{action}", args=[key.id]) for action in actions}
 
