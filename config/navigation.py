@@ -23,6 +23,8 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
     "Governance": [
         ("Budgets", "governance:budgets", "budget", "settings:read"),
         ("Policies", "governance:policies", "policies", "settings:read"),
+        ("Audit log", "governance:audit", "audit", "audit:read"),
+        ("Webhooks", "governance:webhooks", "webhooks", "webhooks:read"),
         ("Plan", "governance:plan", "check", "settings:read"),
     ],
     "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],

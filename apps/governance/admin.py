@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from apps.governance import services
 from apps.governance.audit import append, record_operator_audit
 from apps.governance.audit_heads import last_head
-from apps.governance.audit_keeping import audit_holds
+from apps.governance.audit_reading import audit_holds
 from apps.governance.models import OperatorAuditEntry
 from apps.governance.policies import operator_pages as operator_pages
 from apps.governance.selectors import audit_log, entitlements, granted_features

@@ -1,6 +1,5 @@
 """How long entries are kept, and what keeps them longer."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -8,6 +7,7 @@ from django.utils import timezone
 
 from apps.governance.audit import append, record_audit
 from apps.governance.audit_heads import Head, heads_of_tenant, sign_head, write_head
+from apps.governance.audit_reading import audit_holds
 from apps.governance.errors import InvalidHold
 from apps.governance.models import AuditEntry, OperatorHold, TenantHold, WebhookEndpoint
 from apps.governance.selectors import limit
@@ -16,26 +16,6 @@ from apps.tenancy import services as tenancy
 from apps.tenancy.selectors import current_tenant
 
 _AT_ONCE = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class AuditHold:
-    """A standing hold."""
-
-    by_operator: bool
-    reason: str
-    set_by: str
-    set_at: datetime
-
-
-def audit_holds() -> list[AuditHold]:
-    """What stands now: at most one of the tenant's and one of an operator's."""
-    own = TenantHold.objects.filter(lifted_at=None)
-    theirs = OperatorHold.objects.filter(tenant_id=current_tenant().id, lifted_at=None)
-    return [
-        *(AuditHold(False, row.reason, row.set_by, row.set_at) for row in own),
-        *(AuditHold(True, row.reason, row.set_by, row.set_at) for row in theirs),
-    ]
 
 
 @transaction.atomic

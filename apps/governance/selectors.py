@@ -2,6 +2,13 @@
 
 from uuid import UUID
 
+from apps.governance.audit_files import as_csv as as_csv
+from apps.governance.audit_files import as_jsonl as as_jsonl
+from apps.governance.audit_heads import last_head as last_head
+from apps.governance.audit_reading import AuditSearch as AuditSearch
+from apps.governance.audit_reading import audit_holds as audit_holds
+from apps.governance.audit_reading import exported as exported
+from apps.governance.audit_reading import search_audit as search_audit
 from apps.governance.decision import Granted, grant
 from apps.governance.errors import BudgetNotFound
 from apps.governance.features import FEATURES
@@ -17,10 +24,14 @@ from apps.governance.policies.reading import policy_versions as policy_versions
 from apps.governance.policies.reading import standing_policies as standing_policies
 from apps.governance.policies.reading import standing_policy as standing_policy
 from apps.governance.types import NOTHING_BOUGHT, AuditRecord, Entitlements, TenantBudget
+from apps.governance.webhooks.events import CHOICES
 from apps.governance.webhooks.reading import webhook_deliveries as webhook_deliveries
 from apps.governance.webhooks.reading import webhook_delivery as webhook_delivery
 from apps.governance.webhooks.reading import webhook_endpoint as webhook_endpoint
 from apps.governance.webhooks.reading import webhook_endpoints as webhook_endpoints
+
+# What an endpoint can be told of, by name.
+WEBHOOK_EVENTS = tuple(event.value for event in CHOICES)
 
 
 def entitlements() -> Entitlements:

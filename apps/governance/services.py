@@ -13,6 +13,7 @@ from apps.governance.audit_heads import sign_head as sign_head
 from apps.governance.audit_keeping import lift_audit_hold as lift_audit_hold
 from apps.governance.audit_keeping import remove_expired_audit as remove_expired_audit
 from apps.governance.audit_keeping import set_audit_hold as set_audit_hold
+from apps.governance.audit_reading import begin_export as begin_export
 from apps.governance.audit_verify import verify_log as verify_log
 from apps.governance.budgeting import change_budget as change_budget
 from apps.governance.budgeting import copy_key_budgets as copy_key_budgets

@@ -15,7 +15,7 @@ _TONES = {
     "warn": """past_due deprecated rotating expiring partial drained estimated clamped retried invited pending
         quarantined grace cancelled disabled""",
     "bad": """failed error refused suspended overdue uncollectible blocked timeout timed_out denied leaked
-        rejected""",
-    "info": "open running queued in_review streaming draft current",
+        rejected failing""",
+    "info": "open running queued waiting in_review streaming draft current",
 }
 TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}

@@ -73,6 +73,18 @@ def _policy(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+def _rules(entry: AuditEntry) -> dict[str, Any]:
+    """Rules of which a tenant has one set, replaced whole."""
+    details = entry.details
+    return {
+        "id": entry.target_id,
+        "kind": entry.action.removesuffix(".changed"),
+        "change": "set",
+        "before": details.get("before"),
+        "after": details.get("after"),
+    }
+
+
 def _picked(details: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: details.get(name) for name in names}
 
@@ -101,6 +113,8 @@ _OF_ACTION: dict[str, tuple[EventType, Payload]] = {
     "member.enabled": (EventType.MEMBER_ENABLED, _member),
     "tenant.suspended": (EventType.TENANT_SUSPENDED, _reason),
     "tenant.resumed": (EventType.TENANT_RESUMED, _reason),
+    "data_boundary.changed": (EventType.POLICY_CHANGED, _rules),
+    "key_policy.changed": (EventType.POLICY_CHANGED, _rules),
     "policy.saved": (EventType.POLICY_CHANGED, _policy),
     "policy_bounds.set": (EventType.POLICY_CHANGED, _policy),
     "subscription.started": (EventType.SUBSCRIPTION_CHANGED, _subscription),

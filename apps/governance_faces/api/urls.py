@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from apps.governance_faces.api import budgets, policies
+from apps.governance_faces.api import audit, budgets, policies, webhooks
 
 _POLICY = "policies/<slug:level>/<slug:subject>"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -21,4 +21,30 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="api-policy-restore",
     ),
     path(f"{_POLICY}/shadow", policies.PolicyShadow.as_view(), name="api-policy-shadow"),
+    path("audit", audit.AuditLog.as_view(), name="api-audit"),
+    path("audit/export", audit.AuditExport.as_view(), name="api-audit-export"),
+    path("audit/hold", audit.AuditHoldView.as_view(), name="api-audit-hold"),
+    path("webhooks", webhooks.WebhookList.as_view(), name="api-webhooks"),
+    path("webhooks/<uuid:endpoint_id>", webhooks.WebhookOne.as_view(), name="api-webhook"),
+    path("webhooks/<uuid:endpoint_id>/enable", webhooks.WebhookEnabling.as_view(), name="api-webhook-enable"),
+    path(
+        "webhooks/<uuid:endpoint_id>/disable", webhooks.WebhookDisabling.as_view(), name="api-webhook-disable"
+    ),
+    path(
+        "webhooks/<uuid:endpoint_id>/rotate-secret",
+        webhooks.WebhookRotation.as_view(),
+        name="api-webhook-rotate",
+    ),
+    path("webhooks/<uuid:endpoint_id>/test", webhooks.WebhookTesting.as_view(), name="api-webhook-test"),
+    path("webhooks/<uuid:endpoint_id>/replay", webhooks.WebhookReplay.as_view(), name="api-webhook-replay"),
+    path(
+        "webhooks/<uuid:endpoint_id>/deliveries",
+        webhooks.WebhookDeliveries.as_view(),
+        name="api-webhook-deliveries",
+    ),
+    path(
+        "webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/replay",
+        webhooks.WebhookRedelivery.as_view(),
+        name="api-webhook-redeliver",
+    ),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from apps.governance_faces.portal import budgets, plan, policies
+from apps.governance_faces.portal import audit, budgets, plan, policies, webhook_changes, webhooks
 
 app_name = "governance"
 _POLICY = "policies/<slug:level>/<slug:subject>"
@@ -18,4 +18,28 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("budgets/", budgets.budget_list, name="budgets"),
     path("budgets/<uuid:budget_id>/", budgets.edit, name="budget-edit"),
     path("budgets/<uuid:budget_id>/remove/", budgets.remove, name="budget-remove"),
+    path("audit/", audit.audit_log, name="audit"),
+    path("audit/export/", audit.export, name="audit-export"),
+    path("audit/hold/", audit.hold, name="audit-hold"),
+    path("audit/hold/lift/", audit.lift, name="audit-lift"),
+    path("webhooks/", webhooks.endpoints, name="webhooks"),
+    path("webhooks/create/", webhooks.create, name="webhook-create"),
+    path("webhooks/<uuid:endpoint_id>/", webhooks.detail, name="webhook"),
+    path("webhooks/<uuid:endpoint_id>/edit/", webhook_changes.edit, name="webhook-edit"),
+    path("webhooks/<uuid:endpoint_id>/enable/", webhook_changes.enable, name="webhook-enable"),
+    path("webhooks/<uuid:endpoint_id>/disable/", webhook_changes.disable, name="webhook-disable"),
+    path("webhooks/<uuid:endpoint_id>/delete/", webhook_changes.delete, name="webhook-delete"),
+    path("webhooks/<uuid:endpoint_id>/rotate/", webhook_changes.rotate, name="webhook-rotate"),
+    path("webhooks/<uuid:endpoint_id>/test/", webhook_changes.test, name="webhook-test"),
+    path("webhooks/<uuid:endpoint_id>/replay/", webhook_changes.replay, name="webhook-replay"),
+    path(
+        "webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/",
+        webhooks.delivery,
+        name="webhook-delivery",
+    ),
+    path(
+        "webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/replay/",
+        webhook_changes.redeliver,
+        name="webhook-redeliver",
+    ),
 ]

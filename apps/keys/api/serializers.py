@@ -268,27 +268,3 @@ class PartnerFinding(serializers.Serializer[Any]):
 
     token = serializers.CharField(max_length=300)
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
-
-
-class AuditQuery(StrictSerializer):
-    """Which entries."""
-
-    action = serializers.CharField(
-        required=False, default="", max_length=60, help_text="An action, or its beginning such as `key.`."
-    )
-
-
-class AuditEntrySerializer(serializers.Serializer[Any]):
-    """One thing that somebody did."""
-
-    sequence = serializers.IntegerField()
-    at = serializers.DateTimeField()
-    action = serializers.CharField()
-    actor_kind = serializers.CharField()
-    actor_id = serializers.CharField()
-    actor_name = serializers.CharField()
-    target_kind = serializers.CharField()
-    target_id = serializers.CharField()
-    details = serializers.DictField()
-    request_id = serializers.CharField()
-    address = serializers.CharField()

@@ -1,4 +1,4 @@
-"""Endpoints about the caller and the tenant: whoami, service accounts, the key policy, the audit log."""
+"""Endpoints about the caller and the tenant: whoami, service accounts and the key policy."""
 
 from uuid import UUID
 
@@ -6,10 +6,8 @@ from rest_framework.response import Response
 
 from apps.governance import selectors as governance
 from apps.keys import selectors, services
-from apps.keys.api.keys import body_of, query_of
+from apps.keys.api.keys import body_of
 from apps.keys.api.serializers import (
-    AuditEntrySerializer,
-    AuditQuery,
     CreateServiceAccount,
     KeyPolicySerializer,
     NoBody,
@@ -135,22 +133,3 @@ class KeyPolicyView(TenantAPIView):
         body["addresses_allowed"] = tuple(body["addresses_allowed"])
         policy = services.set_key_policy(KeyPolicy(**body), actor=request.actor)
         return Response(KeyPolicySerializer(policy).data)
-
-
-class AuditLog(TenantAPIView):
-    """What was done in this tenant, and by whom."""
-
-    scopes = {"GET": "audit:read"}
-    feature = "audit_log"
-
-    @describes(page_of(AuditEntrySerializer), query=AuditQuery, name="audit_list", tag="audit")
-    def get(self, request: ApiRequest) -> Response:
-        """Entries, newest first, what operators did here included."""
-        query = query_of(AuditQuery, request)
-        return CursorPage(request).answer(
-            fetch=lambda after, limit: governance.audit_log(
-                before=int(after) if after else None, action=query["action"], limit=limit
-            ),
-            position=lambda entry: entry.sequence,
-            show=AuditEntrySerializer,
-        )

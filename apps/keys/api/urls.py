@@ -31,5 +31,4 @@ urlpatterns = [
     ),
     path("leaks", leaks.LeakReport.as_view(), name="api-leaks"),
     path("leaks/partner", leaks.PartnerLeakReport.as_view(), name="api-leaks-partner"),
-    path("audit", tenant.AuditLog.as_view(), name="api-audit"),
 ]

@@ -1,10 +1,13 @@
 """The events as they are documented, and who is told of which."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from apps.governance.audit_actions import ACTIONS
 from apps.governance.webhooks.events import CHOICES, FIELDS, EventType, is_pattern, wants
+from apps.governance.webhooks.from_audit import _OF_ACTION
 from tests.repository.source import ROOT
 
 ROW = re.compile(r"^\| `([a-z_.]+)` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
@@ -45,3 +48,10 @@ def test_only_what_exists_can_be_subscribed_to():
         for text in ("*", "key.*", "key", "key.", ".*", "keys.*", "key.gone", "", "webhook.test", "**")
         if is_pattern(text)
     ] == ["*", "key.*"]
+
+
+def test_every_event_that_an_audit_entry_tells_has_its_members():
+    assert set(_OF_ACTION) <= set(ACTIONS)
+    for action, (event, payload) in _OF_ACTION.items():
+        told = payload(SimpleNamespace(action=action, target_id="1", details={})) | {"actor": {}}
+        assert set(FIELDS[event]) <= set(told), action
