@@ -1,6 +1,7 @@
 """Suspending tenants, and both audit logs, in the operator admin. Deleting is billing's: it writes a last invoice."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -11,7 +12,7 @@ from apps.governance.audit_heads import last_head
 from apps.governance.audit_reading import audit_holds
 from apps.governance.models import OperatorAuditEntry
 from apps.governance.policies import operator_pages as operator_pages
-from apps.governance.selectors import audit_log, entitlements, granted_features
+from apps.governance.selectors import audit_log, entitlements, granted_features, webhook_endpoints
 from apps.operator_site.forms import ReasonForm
 from apps.operator_site.pages import OperatorPage
 from apps.operator_site.site import site
@@ -68,6 +69,12 @@ def _audit(request: HttpRequest, tenant: Any) -> dict[str, Any]:
         "head": head,
         "older": shown[-1].sequence if len(entries) > _PAGE else None,
     }
+
+
+def _webhooks(request: HttpRequest, tenant: Any) -> dict[str, Any]:
+    with in_tenant(tenant.as_ref()):
+        found = webhook_endpoints(limit=50)
+    return {"endpoints": [{"host": urlsplit(each.url).netloc, "endpoint": each} for each in found]}
 
 
 def _entitled(request: HttpRequest, tenant: Any) -> dict[str, Any]:
@@ -137,6 +144,7 @@ site.hang(
         ),
     ],
     pages=[
+        RowPage("webhooks", "Webhooks", "operator/tenant_webhooks.html", _webhooks, applies=_has_schema),
         RowPage("audit", "Audit log", "operator/tenant_audit.html", _audit, applies=_has_schema),
         RowPage(
             "entitlements",

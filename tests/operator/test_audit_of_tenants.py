@@ -7,6 +7,8 @@ import pytest
 from django.test import Client
 
 from apps.governance.models import AuditEntry, OperatorAuditEntry
+from apps.governance.services import create_webhook
+from apps.governance.types import Actor
 from apps.tenancy.services import in_tenant
 from tests.factories.keys import make_key, make_service_account
 
@@ -74,3 +76,23 @@ def test_changing_what_a_tenant_is_called(
     (entry,) = entries()
     assert (entry.action, entry.details["name"]) == ("tenant.changed", "Acme and Sons")
     assert entry.details["hosts"] == ["acme.localhost"]
+
+
+def test_a_tenants_endpoints_are_seen_without_their_paths(desk: Client, acme: Any, settings: Any) -> None:
+    settings.WEBHOOK_ALLOW_LOCAL = True
+    with in_tenant(acme):
+        create_webhook(actor=Actor.system(), url="http://localhost:9/path-that-is-secret", events=["key.*"])
+
+    page = desk.get(f"/tenancy/tenant/{acme.id}/show/webhooks/").content.decode()
+
+    assert "localhost:9" in page
+    assert "path-that-is-secret" not in page
+
+
+def test_holds_are_told_on_the_page_of_the_log(desk: Client, acme: Any) -> None:
+    _do(desk, acme, "hold-audit")
+
+    page = desk.get(f"/tenancy/tenant/{acme.id}/show/audit/").content.decode()
+
+    assert "ticket 4711" in page
+    assert "audit.hold_set" in page
