@@ -26,6 +26,7 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
         ("Audit log", "governance:audit", "audit", "audit:read"),
         ("Webhooks", "governance:webhooks", "webhooks", "webhooks:read"),
         ("Plan", "governance:plan", "check", "settings:read"),
+        ("Answer cache", "governance:answer-cache", "rotate", "settings:read"),
     ],
     "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],
 }

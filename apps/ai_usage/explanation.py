@@ -30,6 +30,7 @@ def explain(
     admitted: Admitted | None = None,
     refusal: str = "",
     shadowed: Sequence[Finding] = (),
+    repeated: str = "",
 ) -> dict[str, Any]:
     """What to store with a call. Runs once per call on the hot path."""
     said: dict[str, Any] = {}
@@ -61,6 +62,8 @@ def explain(
             said["asked"], said["granted"] = admitted.ask.output_tokens, admitted.granted_output_tokens
         if admitted.degraded:
             said["degraded"] = True
+    if repeated:
+        said["repeats"] = repeated
     if refusal:
         said["refusal"] = refusal[:_LONGEST_REFUSAL]
     if shadowed:
@@ -88,6 +91,7 @@ def read_explanation(stored: Mapping[str, Any]) -> Explanation:
         found=stored.get("found", {}),
         blocked=tuple(stored.get("blocked", ())),
         uninspected=tuple(stored.get("uninspected", ())),
+        repeats=stored.get("repeats"),
     )
 
 

@@ -39,3 +39,29 @@ def _is_metered(tool: object) -> bool:
 def _limit(given: object, unbounded: int) -> int:
     # What is no limit is for the provider to refuse; until it does, the call is held as one without.
     return min(given, _MOST) if type(given) is int and given >= 0 else unbounded
+
+
+# Tools that run at the provider: they look at the world or change it, so the same request has another answer later.
+_HOSTED: Final = (
+    "web_search", "web_fetch", "file_search", "code_interpreter", "code_execution", "mcp", "image_generation",
+    "computer", "tool_search", "shell", "local_shell",
+)  # fmt: skip
+_STATEFUL: Final = (
+    "web_search_options",
+    "mcp_servers",
+    "container",
+    "conversation",
+    "background",
+    "previous_response_id",
+)
+
+
+def acts(parsed: Mapping[str, Any]) -> bool:
+    """Whether the answer depends on more than the request: hosted tools, or state that the provider keeps."""
+    if any(parsed.get(name) for name in _STATEFUL) or isinstance(parsed.get("web_search_options"), dict):
+        return True
+    tools = parsed.get("tools")
+    if not isinstance(tools, list):
+        return False
+    kinds = (tool.get("type") for tool in tools if isinstance(tool, dict))
+    return any(isinstance(kind, str) and kind.startswith(_HOSTED) for kind in kinds)

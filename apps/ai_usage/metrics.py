@@ -135,6 +135,7 @@ _shadow_refusals = Counted("level", "rule")
 _blocked = Counted("direction", "class")
 _found = Counted("direction", "class")
 _uninspected = Counted("direction", "answer")
+_cache = Counted("result")
 _call_seconds = Distribution(_SECONDS)
 _added_seconds = Distribution(_ADDED_SECONDS)
 _first_byte_seconds = Distribution(_SECONDS)
@@ -203,6 +204,11 @@ def observe_uninspected(direction: str, answer: str) -> None:
     _uninspected.add((direction, answer))
 
 
+def observe_cache(result: bytes) -> None:
+    """Count a call of a tenant that has answers repeated: `hit`, `miss` or `bypass`."""
+    _cache.add((result.decode(),))
+
+
 _gateway: Callable[[], Gateway | None] = lambda: None  # noqa: E731 (a function to be replaced by `watch`)
 
 
@@ -241,6 +247,7 @@ class GatewayCollector(Collector):
         yield _uninspected.family(
             "lockstep_data_uninspected", "Texts that could not be inspected, by what the policy answered."
         )
+        yield _cache.family("lockstep_answer_cache", "Calls that may be answered from memory, by result.")
         yield _call_seconds.family(
             "lockstep_call_seconds", "From a request's first byte to its answer's last."
         )

@@ -33,11 +33,13 @@ class Endpoint(StrEnum):
 
 
 class UsageSource(StrEnum):
-    """Where a call's numbers come from. `drained`: from the provider, after the client had gone."""
+    """Where a call's numbers come from. `drained`: from the provider, after the client had gone.
+    `cache`: of the call whose answer was repeated from memory, so nothing was consumed anew."""
 
     PROVIDER = "provider"
     DRAINED = "drained"
     ESTIMATED = "estimated"
+    CACHE = "cache"
 
 
 @dataclass(frozen=True, slots=True)

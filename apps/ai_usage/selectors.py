@@ -1,5 +1,6 @@
 """Reading the catalogue, the ledger and its sums."""
 
+from apps.ai_usage.cached_answers import cached_answer_percent as cached_answer_percent
 from apps.ai_usage.catalogue import check_entries as check_entries
 from apps.ai_usage.catalogue import read_entries as read_entries
 from apps.ai_usage.insight.budgets import spent_in as spent_in

@@ -155,3 +155,10 @@ class BudgetNotYours(DomainError):
         super().__init__(
             "You may set budgets on keys that you may change. For others, ask somebody who may change settings."
         )
+
+
+class InvalidAnswerCache(DomainError):
+    """A rule for answers from memory that is outside what the operator allows."""
+
+    status = 400
+    code = "invalid_answer_cache"

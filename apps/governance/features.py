@@ -93,6 +93,7 @@ _ALL = (
     Feature("members", FeatureKind.LIMIT, "people at a time"),
     Feature("requests_per_minute", FeatureKind.LIMIT, "model calls a minute, all keys together"),
     Feature("tokens_per_minute", FeatureKind.LIMIT, "tokens a minute, all keys together"),
+    Feature("cached_answer_percent", FeatureKind.LIMIT, "per cent of a call's price that an answer from memory costs"),
     Feature("concurrent_calls", FeatureKind.LIMIT, "model calls at once, all keys together"),
     Feature("spend_per_day", FeatureKind.METERED, "money spent on model calls in a day (UTC)"),
     Feature("spend_per_month", FeatureKind.METERED, "money spent on model calls in a month (UTC)"),

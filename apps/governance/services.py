@@ -6,6 +6,7 @@ from django.db import transaction
 
 from apps.governance.announcing import admission as admission
 from apps.governance.announcing import announce_change as announce_change
+from apps.governance.answer_caching import set_answer_cache as set_answer_cache
 from apps.governance.audit import record_audit as record_audit
 from apps.governance.audit import record_operator_audit as record_operator_audit
 from apps.governance.audit_heads import heads_of_tenant as heads_of_tenant

@@ -1,6 +1,7 @@
 """What other apps hold of governance: who acts, what a tenant may use, what was decided."""
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
@@ -105,6 +106,21 @@ class Entitlements:
 NOTHING_BOUGHT = Entitlements(
     standing=Standing.NONE, plan="", plan_version=0, currency="USD", price_list=UUID(int=0), models=()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCacheRule:
+    """Whether answers to identical requests are repeated from memory, for how long, and of which models."""
+
+    enabled: bool
+    seconds: int
+    models: tuple[str, ...] = ()  # empty: every one
+    # Answers from before are not used again.
+    changed_at: datetime | None = field(default=None, compare=False)
+
+    def covers(self, model: str) -> bool:
+        """Whether calls to this model are concerned."""
+        return not self.models or model in self.models
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,3 +24,11 @@ GATEWAY_CHECK_CONNECTIONS = env.flag("GATEWAY_CHECK_CONNECTIONS", False)
 # are held back at most, so that a value in several pieces is found whole.
 DATA_BOUNDARY_TIMEOUT_MS = env.number("DATA_BOUNDARY_TIMEOUT_MS", 2000)
 DATA_BOUNDARY_WINDOW = env.number("DATA_BOUNDARY_WINDOW", 512)
+
+# Answers to identical requests from memory, for tenants that switch it on. The longest they may be kept; 0: never.
+ANSWER_CACHE_LONGEST_SECONDS = env.number("ANSWER_CACHE_LONGEST_SECONDS", 24 * 3600)
+# What such an answer is charged where the plan does not say: per cent of the price of a call.
+ANSWER_CACHE_PRICE_PERCENT = env.number("ANSWER_CACHE_PRICE_PERCENT", 0)
+ANSWER_CACHE_LARGEST = env.number("ANSWER_CACHE_LARGEST", 256 * 1024)
+# Valkey's memory for the answers of one tenant.
+ANSWER_CACHE_TENANT_BYTES = env.number("ANSWER_CACHE_TENANT_BYTES", 16 * 1024 * 1024)

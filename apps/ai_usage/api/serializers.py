@@ -89,7 +89,8 @@ class CallSerializer(serializers.Serializer[Any]):
     price = ExactField()
     currency = serializers.CharField()
     usage_source = serializers.CharField(
-        help_text="`provider`, `drained` (the client had left) or `estimated`; empty if nothing was consumed."
+        help_text="`provider`, `drained` (the client had left), `estimated`, or `cache` (an answer from memory); "
+        "empty if nothing was consumed."
     )
     tags = serializers.DictField(child=serializers.CharField(), help_text="Those of its key.")
 
@@ -201,6 +202,10 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     uninspected = serializers.ListField(
         child=serializers.CharField(),
         help_text="Directions that could not be inspected and were let through.",
+    )
+    repeats = serializers.UUIDField(
+        allow_null=True,
+        help_text="The call whose answer this one got from memory (`usage_source` is `cache`).",
     )
 
 

@@ -14,6 +14,7 @@ from apps.ai_usage.answers import response_usage
 from apps.ai_usage.explanation import explain
 from apps.ai_usage.gateway import foreign, metering, shaping, upstream
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
+from apps.ai_usage.gateway.cached import CacheUse
 from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
 from apps.ai_usage.gateway.claims import Claim
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -65,6 +66,8 @@ class Call:
         self.claim: Claim | None = None
         # Set where the tenant has a data boundary.
         self.inspection: Inspection | None = None
+        # Set where the tenant has answers of this model repeated from memory.
+        self.cache: CacheUse | None = None
         # For metrics: when the request had been read, when a provider was first asked, what waiting for one took.
         self._read_at = time.monotonic()
         self._asked_at: float | None = None
@@ -232,6 +235,23 @@ class Call:
             caller, self.request, permitted, self.log, attempt, reported, admitted.admitted_at_ms
         )
         self.log.explanation = self._explained(said)
+        await self._charge(metered, status=status, outcome=outcome, error_code=error_code)
+        return metered
+
+    async def repeated(self, attempt: AttemptLog, reported: Reported, percent: int) -> None:
+        """Account for an answer from memory: what its call consumed, at no cost and at a share of the price."""
+        caller, permitted, admitted = self.caller, self.permitted, self.admitted
+        assert caller is not None and permitted is not None and admitted is not None
+        self.finished = True
+        metered = metering.meter(
+            caller, self.request, permitted, self.log, attempt, reported, admitted.admitted_at_ms
+        )
+        self.log.explanation = self._explained()
+        await self._charge(metering.from_cache(metered, attempt.id, percent), status=200, outcome="ok")
+
+    async def _charge(self, metered: Metered, *, status: int, outcome: str, error_code: str = "") -> None:
+        caller, admitted = self.caller, self.admitted
+        assert caller is not None and admitted is not None
         record = self.log.record(
             caller,
             status=status,
@@ -250,7 +270,6 @@ class Call:
         tokens = metered.total_tokens + self._lost_tokens()
         self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), tokens)
         self.process.estimates.learn(caller.key.principal.key_id, self.request.model, metered.output_tokens)
-        return metered
 
     def lost(self, attempt: AttemptLog, outcome: str) -> None:
         """Account for an answer that broke off before it was whole: the operator's estimated cost, at no price.
@@ -309,7 +328,12 @@ class Call:
         skipped = list(self._plan.skipped) if self._plan else []
         shadowed = self.permitted.shadowed if self.permitted else ()
         said = explain(
-            targets=targets, skipped=skipped, admitted=self.admitted, refusal=refusal, shadowed=shadowed
+            targets=targets,
+            skipped=skipped,
+            admitted=self.admitted,
+            refusal=refusal,
+            shadowed=shadowed,
+            repeated=self.cache.origin if self.cache is not None else "",
         )
         return shaping.explained(self, said | wishes(self.request))
 

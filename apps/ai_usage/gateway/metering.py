@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from apps import money
 from apps.ai_usage import bodies, normalise
@@ -14,7 +15,7 @@ from apps.ai_usage.gateway.rules import Permitted
 from apps.ai_usage.ledger.records import Record
 from apps.ai_usage.normalise import UsageSource
 from apps.ai_usage.price_book import Served
-from apps.ai_usage.pricing import Rated, rate_after_call
+from apps.ai_usage.pricing import Rated, build_price, rate_after_call
 from apps.ai_usage.tariffs import Unpriced
 from apps.ai_usage.types import Target
 
@@ -114,7 +115,7 @@ class CallLog:
             "duration_ms": duration_ms,
             "first_byte_ms": self.first_byte_ms,
             "attempts": len(self.attempts),
-            "provider": last.provider if last else "",
+            "provider": event["provider"] if event else (last.provider if last else ""),
             "served_model": event["served_model"] if event else (last.model if last else ""),
             "input_tokens": event["input_tokens"] if event else 0,
             "output_tokens": event["output_tokens"] if event else 0,
@@ -233,6 +234,44 @@ def _within(usage: normalise.NormalisedUsage, request: ModelRequest, most: int) 
         return beyond
     quantities = usage.quantities._replace(output=most, audio_output=0, reasoning=0)
     return replace(beyond, quantities=quantities, source=UsageSource.ESTIMATED)
+
+
+FROM_CACHE = "cache"
+
+
+def from_cache(metered: Metered, event_id: UUID, percent: int) -> Metered:
+    """The same consumption of a call that was answered from memory: no cost, and a share of the price.
+
+    The share is taken of each rate, which is rounded once as every price is, so that amounts stay exact. The lines
+    have price ids of their own, so that an invoice shows them apart from those at the full price.
+    """
+    lines, price_pico = [], 0
+    for line in metered.rated.lines:
+        rate = build_price(line.rate.price_per_million, Decimal(percent) - 100)
+        pico = line.quantity * money.rate_micro(rate)
+        price_pico += pico
+        price_id = line.rate.price_id or line.rate.id
+        lines.append(
+            line.as_dict()
+            | {
+                "price_id": str(uuid5(price_id, f"{FROM_CACHE}:{percent}")),
+                "cost_per_million": "0",
+                "price_per_million": str(rate),
+                "cost": "0",
+                "price": str(money.amount_from_pico(pico)),
+            }
+        )
+    rated = replace(metered.rated, cost_pico=0, price_pico=price_pico)
+    event = metered.event | {
+        "id": event_id,
+        "provider": FROM_CACHE,
+        "lines": lines,
+        "cost": "0",
+        "price": str(rated.price),
+        "usage_source": UsageSource.CACHE.value,
+        "provider_request_id": "",
+    }
+    return replace(metered, event=event, rated=rated)
 
 
 def at_no_price(event: dict[str, Any], anomaly: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage.gateway.alerts import BudgetAlerts
+from apps.ai_usage.gateway import answer_store
 from apps.ai_usage.gateway.breakers import Breakers
 from apps.ai_usage.gateway.estimates import OutputEstimates
 from apps.ai_usage.gateway.last_uses import LastUses
@@ -42,6 +43,7 @@ class GatewayProcess:
     def __init__(self) -> None:
         self.engine = AdmissionEngine.connect(settings.VALKEY_URL)
         self.snapshots = Snapshots()
+        self.answers = answer_store.connect()
         self.breakers = Breakers(self.engine.valkey)
         self.estimates = OutputEstimates()
         self.alerts = BudgetAlerts()
@@ -99,6 +101,7 @@ class GatewayProcess:
         await self.last_uses.stop()
         await asyncio.gather(*self._background, return_exceptions=True)
         self.breakers.stop()
+        await self.answers.close()
         await self.engine.stop()
         await self.pool.close()
         self.snapshots.close()

@@ -44,6 +44,8 @@ def answer_headers(call: Call, content_type: bytes) -> Pairs:
         headers.append((b"x-lockstep-attempts", str(len(call.log.attempts)).encode()))
         if last.dialect != call.request.dialect:
             headers.append((b"x-lockstep-translated-from", last.dialect.encode()))
+    if call.cache is not None:
+        headers.append((b"x-lockstep-cache", call.cache.state))
     admitted = call.admitted
     if admitted is not None:
         headers += limit_headers(call.request.dialect, admitted)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 
 from apps.ai_usage import selectors
@@ -24,7 +25,7 @@ from apps.governance.decision import Access, Decision, decide
 from apps.governance.gates import may, mode
 from apps.governance.limits import limits_of
 from apps.governance.policies.decision import Policy, PolicySet
-from apps.governance.types import NOTHING_BOUGHT, Entitlements, TenantBudget
+from apps.governance.types import NOTHING_BOUGHT, AnswerCacheRule, Entitlements, TenantBudget
 from apps.keys import selectors as keys
 from apps.keys.types import Principal
 from apps.tenancy import selectors as tenancy
@@ -62,6 +63,10 @@ class TenantSnapshot:
     catalogue: Catalogue
     book: PriceBook
     loaded_at: datetime
+    # The rule for answers from memory; None where the tenant has them off.
+    answer_cache: AnswerCacheRule | None = None
+    # What names of kept answers are made with; worked out when first asked for (caching.py).
+    answer_scope: bytes = b""
     keys: dict[str, KeySnapshot | None] = field(default_factory=dict)
     # The operator's bounds and the tenant's own policy; and whether any key or owner has one beside them.
     policies: tuple[Policy, ...] = ()
@@ -189,6 +194,7 @@ class Snapshots:
             budgets = tuple(governance.budgets())
             policies, has_policies_below = governance.policies_of_tenant()
             boundary = boundary_in_force()
+            caching = governance.answer_cache()
         with in_public():
             book = self._books.get(entitlements.price_list)
             if book is None:
@@ -206,6 +212,7 @@ class Snapshots:
             policies=policies,
             has_policies_below=has_policies_below,
             boundary=boundary,
+            answer_cache=caching if caching.enabled and settings.ANSWER_CACHE_LONGEST_SECONDS else None,
         )
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from apps.ai_usage import bodies, metrics
 from apps.ai_usage.event_stream import StreamMeter, StreamTooLarge
-from apps.ai_usage.gateway import foreign, replies, upstream
+from apps.ai_usage.gateway import caching, foreign, replies, upstream
 from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.inspected_streams import inspector_for
@@ -114,6 +114,7 @@ class Relay:
         left = settings.GATEWAY_MAX_RESPONSE + _MOST_BYTES_OF_A_TOKEN * permitted.output_tokens
         feed, gone, claim, translator = self.meter.feed, self._gone, self.call.claim, self.translator
         inspector = self.inspector
+        cache = self.call.cache
         try:
             async for chunk in upstream.chunks(self.answer, permitted.route):
                 if self.call.log.first_byte_ms is None:
@@ -125,6 +126,8 @@ class Relay:
                     forward = await self._inspected(forward)
                 if claim is not None:
                     claim.add(forward)
+                if cache is not None:
+                    cache.add(forward)
                 if gone.done() or self.refusal is not None:
                     if not self._may_drain():
                         self.cut_reason = "nobody was to see the rest, and it was not waited for"
@@ -145,6 +148,8 @@ class Relay:
                 rest = await self._inspected(rest)
             if claim is not None:
                 claim.add(rest)
+            if cache is not None:
+                cache.add(rest)
             if rest and not gone.done():
                 await self._send({"type": "http.response.body", "body": rest, "more_body": True})
         except UpstreamCut as cut:
@@ -199,23 +204,33 @@ class Relay:
         if self.call.claim is not None:
             self.call.claim.add(self._ending)
             self.call.claim.content_type = "text/event-stream; charset=utf-8"
-        await self.call.consumed(
+        reported = Reported(
+            raw_usage=meter.usage,
+            model=meter.model,
+            service_tier=meter.service_tier,
+            response_id=meter.response_id,
+            output_characters=meter.output_characters,
+            # One that ended as it should and told no usage is whole, and its silence is an anomaly.
+            partial=not meter.usage_is_final and not (meter.completed and meter.usage is None),
+            drained=self._draining or gone,
+        )
+        metered = await self.call.consumed(
             attempt,
-            Reported(
-                raw_usage=meter.usage,
-                model=meter.model,
-                service_tier=meter.service_tier,
-                response_id=meter.response_id,
-                output_characters=meter.output_characters,
-                # One that ended as it should and told no usage is whole, and its silence is an anomaly.
-                partial=not meter.usage_is_final and not (meter.completed and meter.usage is None),
-                drained=self._draining or gone,
-            ),
+            reported,
             status=200,
             outcome=outcome,
             error_code=refusal.code if refusal else "",
             said=refusal.message if refusal else "",
         )
+        if (cache := self.call.cache) is not None and outcome == "ok" and self._is_whole():
+            cache.add_end_of_stream(self._ending)
+            caching.keep(self.call, cache, attempt, reported, metered)
+
+    def _is_whole(self) -> bool:
+        is_final = (
+            self.call.request.endpoint is not Endpoint.RESPONSES or self.meter.finish_reason == "completed"
+        )
+        return self.meter.completed and is_final
 
     async def _end(self) -> None:
         if self.client_is_gone:

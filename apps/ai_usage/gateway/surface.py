@@ -9,7 +9,16 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from apps.ai_usage import metrics
-from apps.ai_usage.gateway import background, foreign, idempotency, inspection, listing, replies, streaming
+from apps.ai_usage.gateway import (
+    background,
+    caching,
+    foreign,
+    idempotency,
+    inspection,
+    listing,
+    replies,
+    streaming,
+)
 from apps.ai_usage.gateway.callers import first_look
 from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
 from apps.ai_usage.gateway.errors import Kind, Refusal
@@ -160,6 +169,9 @@ async def _serve(
             await background.accept(call, scope, send)
             return
         await call.prepare(scope)
+        cache = call.cache = caching.begin(call)
+        if cache is not None and await caching.answered(call, cache, send):
+            return
         answer, attempt, body = await call.attempt()
         if body is None:
             await streaming.relay(call, answer, attempt, send, receive)
@@ -169,7 +181,11 @@ async def _serve(
             shown = await inspection.of_answer(call, attempt, body, shown)
         if call.claim is not None:
             call.claim.add(shown)
-        await call.consumed(attempt, call.reported(body, attempt), status=200, outcome="ok")
+        reported = call.reported(body, attempt)
+        metered = await call.consumed(attempt, reported, status=200, outcome="ok")
+        if cache is not None:
+            cache.add(shown)
+            caching.keep(call, cache, attempt, reported, metered)
         await replies.send_body(send, 200, replies.answer_headers(call, b"application/json"), shown)
     except ProvidersAnswer as theirs:
         status = theirs.answer.status

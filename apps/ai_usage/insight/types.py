@@ -312,6 +312,7 @@ class Explanation:
     found: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
     uninspected: tuple[str, ...] = ()
+    repeats: str | None = None  # the call whose answer this one got from memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Governance's tables, a file for each subject."""
 
+from apps.governance.models.answer_cache import AnswerCache
 from apps.governance.models.audit import AuditEntry, OperatorAuditEntry
 from apps.governance.models.audit_heads import AuditHead, OperatorHold, TenantHold
 from apps.governance.models.budgets import Budget, BudgetAlert
@@ -15,6 +16,7 @@ from apps.governance.models.webhooks import (
 )
 
 __all__ = [
+    "AnswerCache",
     "AuditEntry",
     "AuditHead",
     "Budget",

@@ -3,9 +3,11 @@
 from django.urls import URLPattern, URLResolver, path
 
 from apps.governance_faces.api import audit, budgets, policies, webhooks
+from apps.governance_faces.api.answer_cache import AnswerCacheView
 
 _POLICY = "policies/<slug:level>/<slug:subject>"
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("answer-cache", AnswerCacheView.as_view(), name="api-answer-cache"),
     path("budgets", budgets.BudgetList.as_view(), name="api-budgets"),
     path("budgets/<uuid:budget_id>", budgets.BudgetOne.as_view(), name="api-budget"),
     path("policies", policies.PolicyList.as_view(), name="api-policies"),

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from apps.governance_faces.portal import audit, budgets, plan, policies, webhook_changes, webhooks
+from apps.governance_faces.portal.answer_cache import answer_cache
 
 app_name = "governance"
 _POLICY = "policies/<slug:level>/<slug:subject>"
@@ -42,4 +43,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
         webhook_changes.redeliver,
         name="webhook-redeliver",
     ),
+    path("answer-cache/", answer_cache, name="answer-cache"),
 ]
