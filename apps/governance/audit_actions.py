@@ -5,6 +5,7 @@ for actions that are not here.
 """
 
 ACTIONS: dict[str, str] = {
+    "answer_cache.changed": "The rule for answers from memory was changed",
     "audit.exported": "The log, or a part of it, was downloaded",
     "audit.hold_lifted": "A legal hold ended: entries may be removed again when their time is over",
     "audit.hold_set": "A legal hold began: no entry is removed",
