@@ -11,6 +11,7 @@ from config.settings.logs import *  # noqa: F403
 from config.settings.operator_admin import *  # noqa: F403
 from config.settings.rest_api import *  # noqa: F403
 from config.settings.security import *  # noqa: F403
+from config.settings.tracing import *  # noqa: F403
 from config.settings.webhooks import *  # noqa: F403
 from config.settings.work import *  # noqa: F403
 

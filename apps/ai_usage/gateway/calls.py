@@ -68,6 +68,8 @@ class Call:
         self.inspection: Inspection | None = None
         # Set where the tenant has answers of this model repeated from memory.
         self.cache: CacheUse | None = None
+        # The provider's name for its answer, for traces.
+        self.response_id: str | None = None
         # For metrics: when the request had been read, when a provider was first asked, what waiting for one took.
         self._read_at = time.monotonic()
         self._asked_at: float | None = None
@@ -231,6 +233,7 @@ class Call:
         caller, permitted, admitted = self.caller, self.permitted, self.admitted
         assert caller is not None and permitted is not None and admitted is not None
         self.finished = True
+        self.response_id = reported.response_id
         metered = metering.meter(
             caller, self.request, permitted, self.log, attempt, reported, admitted.admitted_at_ms
         )
@@ -345,6 +348,8 @@ class Call:
             ours = self._asked_at if self.request.stream else ended - self._upstream_seconds
             added = ours - self._read_at
         metrics.observe_call(record, seconds=ended - self.began, added_seconds=added)
+        if self.process.tracing is not None:
+            self.process.tracing.ended(self, record)
 
 
 class Transport(Protocol):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import psycopg
@@ -29,6 +29,9 @@ from apps.governance.admission.engine import AdmissionEngine
 from apps.governance.admission.limits import LimitSet
 from apps.governance.admission.types import BudgetWindow, Peek, Refused, Settled, Spent, Stale
 from apps.tenancy.types import TenantRef
+
+if TYPE_CHECKING:
+    from apps.ai_usage.gateway.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +75,8 @@ class GatewayProcess:
             replayed=partial(late_events.forget_counters, self.engine, self.pool),
         )
         self.wire: Wire | None = None
+        # Makes spans of calls; None without a collector to send them to, and then nothing of it is loaded.
+        self.tracing: Tracing | None = None
         self.drains = 0
         # Requests under way, those whose clients have gone included: the server does not wait for these.
         self.calls: set[asyncio.Task[Any]] = set()
@@ -92,6 +97,10 @@ class GatewayProcess:
         self.breakers.start()
         self.recorder.start()
         self.last_uses.start()
+        if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+            from apps.ai_usage.gateway import tracing
+
+            self.tracing = tracing.start()
         _keep_what_is_loaded()
 
     async def stop(self) -> None:
@@ -100,6 +109,8 @@ class GatewayProcess:
         await self.recorder.stop()
         await self.last_uses.stop()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.stop)
         self.breakers.stop()
         await self.answers.close()
         await self.engine.stop()
