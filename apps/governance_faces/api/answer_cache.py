@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from apps.ai_usage import selectors as ai_usage
 from apps.governance import selectors, services
+from apps.governance.gates import EveryPlan
 from apps.governance.types import AnswerCacheRule
 from apps.keys.rest import ApiRequest, StrictSerializer, TenantAPIView, describes
 
@@ -32,6 +33,7 @@ class AnswerCacheView(TenantAPIView):
     """The tenant's rule for answers from memory."""
 
     scopes = {"GET": "settings:read", "PUT": "settings:write"}
+    feature = EveryPlan("what a repeated answer costs is the plan's, whether there is one is the tenant's")
 
     @describes(AnswerCacheSerializer, name="answer_cache_get", tag="settings")
     def get(self, request: ApiRequest) -> Response:

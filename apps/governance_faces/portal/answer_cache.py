@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from apps.ai_usage import selectors as ai_usage
 from apps.errors import DomainError
 from apps.governance import selectors, services
+from apps.governance.gates import EveryPlan
 from apps.identity.services import portal_view
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class AnswerCacheForm(forms.Form):
         return self.cleaned_data["models"].replace(",", "\n").split()
 
 
-@portal_view(scopes={"GET": "settings:read", "POST": "settings:write"})
+@portal_view(
+    scopes={"GET": "settings:read", "POST": "settings:write"},
+    feature=EveryPlan("what a repeated answer costs is the plan's, whether there is one is the tenant's"),
+)
 def answer_cache(request: "PortalRequest") -> HttpResponse:
     """Switch it on or off, for how long and for which models."""
     rule = selectors.answer_cache()
