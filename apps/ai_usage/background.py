@@ -19,12 +19,13 @@ from apps.ai_usage import credentials
 from apps.ai_usage.gateway import inspection, shaping
 from apps.ai_usage.gateway.background import place
 from apps.ai_usage.gateway.callers import Caller
-from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
+from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess
 from apps.ai_usage.gateway.refusals import refused_by_limit, refused_by_plan
 from apps.ai_usage.gateway.requests import ModelRequest
 from apps.ai_usage.gateway.rules import permit
+from apps.ai_usage.gateway.transport import ProvidersAnswer
 from apps.ai_usage.models import BackgroundResponse
 from apps.ai_usage.normalise import Endpoint
 from apps.ai_usage.providers.openai_sdk import ResponsesThroughSdk

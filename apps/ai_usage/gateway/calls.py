@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import Any, NoReturn, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,8 +12,8 @@ from uuid_utils.compat import uuid7
 from apps.ai_usage import metrics
 from apps.ai_usage.answers import response_usage
 from apps.ai_usage.explanation import explain
-from apps.ai_usage.gateway import foreign, metering, shaping, upstream
-from apps.ai_usage.gateway.attempts import BAD_ANSWER, Failure, Plan, Verdict, failure_of
+from apps.ai_usage.gateway import metering, shaping
+from apps.ai_usage.gateway.attempts import Failure, Plan
 from apps.ai_usage.gateway.cached import CacheUse
 from apps.ai_usage.gateway.callers import Caller, fragment, identify, moved_on
 from apps.ai_usage.gateway.claims import Claim
@@ -26,6 +26,7 @@ from apps.ai_usage.gateway.process import GatewayProcess, now
 from apps.ai_usage.gateway.refusals import exhausted, refused_by_limit
 from apps.ai_usage.gateway.requests import ModelRequest, Scope
 from apps.ai_usage.gateway.rules import Permitted, permit
+from apps.ai_usage.gateway.transport import Transport, ms_since, over_http
 from apps.ai_usage.gateway.upstream import Answer, UpstreamFailed
 from apps.ai_usage.ledger.records import Record
 from apps.governance.admission.ask import Admitted, Ask
@@ -50,7 +51,7 @@ class Call:
         began: float,
         *,
         caller: Caller | None = None,
-        transport: "Transport | None" = None,
+        transport: Transport | None = None,
     ) -> None:
         self.process = process
         self.transport = transport or over_http
@@ -178,7 +179,7 @@ class Call:
             try:
                 answer, body = await self.transport(self, attempt, granted, ends)
             except UpstreamFailed as failed:
-                attempt.duration_ms = _ms_since(began)
+                attempt.duration_ms = ms_since(began)
                 attempt.outcome, attempt.error = failed.failure.outcome, failed.reason
                 if last is None or failed.failure is not NOT_EXPRESSIBLE:
                     last = (failed.failure, failed.reason)
@@ -259,7 +260,7 @@ class Call:
             caller,
             status=status,
             outcome=outcome,
-            duration_ms=_ms_since(self.began),
+            duration_ms=ms_since(self.began),
             error_code=error_code,
             event=metered.event,
         )
@@ -315,7 +316,7 @@ class Call:
                 self.caller,
                 status=status,
                 outcome=outcome,
-                duration_ms=_ms_since(self.began),
+                duration_ms=ms_since(self.began),
                 error_code=error_code,
             )
             record.events += self.lost_events
@@ -350,86 +351,3 @@ class Call:
         metrics.observe_call(record, seconds=ended - self.began, added_seconds=added)
         if self.process.tracing is not None:
             self.process.tracing.ended(self, record)
-
-
-class Transport(Protocol):
-    """Makes one attempt at `attempt.target` and notes on it what was seen; the body comes along unless it streams.
-
-    Raises UpstreamFailed, or ProvidersAnswer where the provider finds the request itself wrong.
-    """
-
-    async def __call__(
-        self, call: Call, attempt: AttemptLog, granted_output: int | None, ends: float
-    ) -> tuple[Answer, bytes | None]: ...
-
-
-async def over_http(
-    call: Call, attempt: AttemptLog, granted_output: int | None, ends: float
-) -> tuple[Answer, bytes | None]:
-    """The gateway's own transport: the client's bytes to the provider, the provider's bytes back."""
-    permitted, request, wire = call.permitted, call.request, call.process.wire
-    assert permitted is not None and wire is not None
-    began = time.monotonic()
-    route, target = permitted.route, attempt.target
-    is_foreign = target.dialect != request.dialect
-    if is_foreign:
-        body = foreign.body_for(request, route, target, granted_output)
-    else:
-        body = upstream.body_for(request, target, granted_output)
-    answer = await upstream.post(
-        wire,
-        route,
-        target,
-        upstream.PATHS[request.endpoint_at(target.dialect)],
-        body,
-        {} if is_foreign else request.headers,
-        attempt.id.hex,
-    )
-    attempt.status, attempt.first_byte_ms = answer.status, _ms_since(began)
-    attempt.provider_request_id = answer.request_id
-    if answer.status >= 300:
-        theirs = await upstream.read_error(answer)
-        raise_failure(attempt, answer, theirs, began)
-    try:
-        if answer.status != 200:
-            answer.close()
-            raise UpstreamFailed(BAD_ANSWER, f"answered {answer.status}")
-        upstream.check_kind(answer, "text/event-stream" if request.stream else "application/json")
-        if request.stream:
-            await upstream.read_first_chunk(answer, permitted.route)
-            return answer, None
-        body = await upstream.read_all(answer, max(0.1, ends - time.monotonic()))
-        said = attempt.said = response_usage(target.dialect, request.endpoint_at(target.dialect), body)
-        if said.problem:
-            raise UpstreamFailed(BAD_ANSWER, f"answered with {said.problem}")
-        if is_foreign:
-            attempt.shown = foreign.answer_for(request, body)
-    except UpstreamFailed as failed:
-        # It had said that it succeeded, so it may well charge for what never arrived.
-        call.lost(attempt, failed.failure.outcome)
-        raise
-    attempt.duration_ms = _ms_since(began)
-    return answer, body
-
-
-def raise_failure(attempt: AttemptLog, answer: Answer, body: bytes, began: float) -> NoReturn:
-    """Turn an error answer into what it means for the call."""
-    failure = failure_of(answer.status, answer.headers, body, now())
-    if failure.verdict is Verdict.ANSWER:
-        attempt.duration_ms = _ms_since(began)
-        attempt.outcome = failure.outcome
-        raise ProvidersAnswer(answer, body)
-    raise UpstreamFailed(failure, f"answered {answer.status}")
-
-
-class ProvidersAnswer(Exception):
-    """The provider found the client's request wrong: its answer is passed on as it is."""
-
-    def __init__(self, answer: Answer, body: bytes) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
-        self.body = body
-
-
-def _ms_since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)

@@ -14,8 +14,8 @@ from django.conf import settings
 from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
-from apps.ai_usage.gateway.alerts import BudgetAlerts
 from apps.ai_usage.gateway import answer_store
+from apps.ai_usage.gateway.alerts import BudgetAlerts
 from apps.ai_usage.gateway.breakers import Breakers
 from apps.ai_usage.gateway.estimates import OutputEstimates
 from apps.ai_usage.gateway.last_uses import LastUses

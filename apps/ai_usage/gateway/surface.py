@@ -20,11 +20,12 @@ from apps.ai_usage.gateway import (
     streaming,
 )
 from apps.ai_usage.gateway.callers import first_look
-from apps.ai_usage.gateway.calls import Call, ProvidersAnswer
+from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.process import GatewayProcess
 from apps.ai_usage.gateway.replies import Send
 from apps.ai_usage.gateway.requests import ClientGone, Receive, Scope, headers_of, parse, read_body
+from apps.ai_usage.gateway.transport import ProvidersAnswer
 from apps.ai_usage.ledger.recorder import away
 from apps.ai_usage.normalise import Endpoint
 from apps.errors import DomainError

@@ -6,8 +6,9 @@ import openai
 from openai import AsyncOpenAI
 
 from apps.ai_usage.gateway.attempts import BAD_ANSWER, CONNECT, TIMEOUT
-from apps.ai_usage.gateway.calls import Call, raise_failure
+from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.metering import AttemptLog
+from apps.ai_usage.gateway.transport import raise_failure
 from apps.ai_usage.gateway.upstream import Answer, UpstreamFailed
 from apps.ai_usage.types import Target
 

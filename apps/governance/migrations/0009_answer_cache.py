@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0007_prompt_versions_stay'),
+        ('governance', '0008_policy_bound_names'),
     ]
 
     operations = [
