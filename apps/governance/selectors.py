@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from apps.governance.answer_caching import answer_cache as answer_cache
 from apps.governance.audit_files import as_csv as as_csv
 from apps.governance.audit_files import as_jsonl as as_jsonl
 from apps.governance.audit_heads import last_head as last_head
@@ -9,7 +10,6 @@ from apps.governance.audit_reading import AuditSearch as AuditSearch
 from apps.governance.audit_reading import audit_holds as audit_holds
 from apps.governance.audit_reading import exported as exported
 from apps.governance.audit_reading import search_audit as search_audit
-from apps.governance.answer_caching import answer_cache as answer_cache
 from apps.governance.decision import Granted, grant
 from apps.governance.errors import BudgetNotFound
 from apps.governance.features import FEATURES
