@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.home import make_home
-from tests.benchmarks import curves, machine, memory
+from tests.benchmarks import curves, governance, machine, memory
 from tests.benchmarks.curves import Point
 from tests.benchmarks.peers import running_peers
 from tests.benchmarks.report import Figure, Report, at_least, at_most
@@ -16,7 +16,7 @@ from tests.benchmarks.speed import side_by_side
 from tests.benchmarks.system import Server, System, running_system
 from tests.system import ROOT
 
-PARTS = ("speed", "streams", "memory", "curves")
+PARTS = ("speed", "governance", "streams", "memory", "curves")
 
 
 def main() -> None:
@@ -39,6 +39,9 @@ def main() -> None:
             _speed(report, [gateway, bare], asked)
             if asked.peers:
                 _peers(report, system, gateway, home / "bench" / "peers", asked)
+        if "governance" in asked.parts:
+            for figure in governance.added(system, gateway, seconds=asked.seconds, rounds=asked.rounds):
+                report.add("What governance adds", figure)
         if "streams" in asked.parts:
             _streams(report, [gateway, bare], asked)
         if "memory" in asked.parts:

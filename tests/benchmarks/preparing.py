@@ -72,6 +72,38 @@ def keys(schema: str, count: int) -> list[str]:
         return [make_key(name=f"k{number}", limits=limits(**KEY_LIMITS)).secret for number in range(count)]
 
 
+def policies(schema: str) -> None:
+    """Every rule, at the levels of operator, tenant and key, and none that refuses what the benchmark sends."""
+    from apps.ai_usage.models import Provider
+    from apps.keys.selectors import keys
+    from apps.tenancy.selectors import tenant_by_ref
+    from apps.tenancy.services import in_public, in_tenant
+    from tests.factories.policies import save, set_bounds
+
+    with in_public():
+        Provider.objects.update(region="eu-west", retention_days=0, trains_on_data=False)
+        tenant = tenant_by_ref(schema.removeprefix("t_"))
+    assert tenant is not None
+    rules = {
+        "models": {"allow": ["whole", "f*", "slow"], "deny": ["*-preview"]},
+        "providers": {"deny": ["nobody"]},
+        "regions": {"allow": ["eu", "eu-*"]},
+        "data_handling": {"max_retention_days": 30, "no_training": True},
+        "max_output_tokens": 100_000,
+        "tools": {"deny": ["web_search"]},
+        "hours": {
+            "zone": "Europe/Berlin",
+            "windows": [
+                {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00", "to": "24:00"}
+            ],
+        },
+    }
+    with in_tenant(tenant):
+        set_bounds(rules)
+        save(rules)
+        save(rules, "key", keys(limit=1)[0].id)
+
+
 def main(step: str, arguments: list[str]) -> None:
     """Run one step and print what it made as JSON."""
     django.setup()
@@ -82,6 +114,8 @@ def main(step: str, arguments: list[str]) -> None:
         made = tenants(*map(int, arguments))
     elif step == "keys":
         made = keys(arguments[0], int(arguments[1]))
+    elif step == "policies":
+        policies(arguments[0])
     else:
         raise SystemExit(f"There is no step {step}.")
     print(json.dumps(made))

@@ -35,6 +35,11 @@ def policy_of(tenant: TenantRef, rules: dict[str, Any], *where: Any, **more: Any
         return save(rules, *where, **more)
 
 
+def set_bounds(rules: dict[str, Any]) -> None:
+    """The operator's bounds on the tenant in force, in a process of the control plane."""
+    services.set_bounds(read_rules(rules), reason="tests", actor=SYSTEM)
+
+
 def bound(tenant: TenantRef, rules: dict[str, Any] | None, reason: str = "contract") -> None:
     """The operator's bounds on this tenant; None takes them away."""
     with control_plane(), in_tenant(tenant):
