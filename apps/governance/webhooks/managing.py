@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
@@ -51,7 +52,7 @@ def create_webhook(*, actor: Actor, url: str, events: Sequence[str], description
         created_by=actor.name[:200],
         secret=delivering.seal_secret(endpoint_id, secret),
     )
-    _note("webhook.created", row, actor, url=url, events=chosen)
+    _note("webhook.created", row, actor, url=_without_path(url), events=chosen)
     _follow_audit(row)
     return NewEndpoint(reading.endpoint_record(row), secret)
 
@@ -80,6 +81,8 @@ def change_webhook(
     changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
     if changed:
         row.save(update_fields=[*after, "failing_since", "failures"])
+        if "url" in changed:
+            changed["url"] = [_without_path(before["url"]), _without_path(after["url"])]
         _note("webhook.changed", row, actor, changed=changed)
         _follow_audit(row)
     return reading.endpoint_record(row)
@@ -89,7 +92,7 @@ def change_webhook(
 def delete_webhook(endpoint_id: UUID, *, actor: Actor) -> None:
     """Tell an address nothing more, and forget what it was told."""
     row = _locked(endpoint_id)
-    _note("webhook.deleted", row, actor, url=row.url)
+    _note("webhook.deleted", row, actor, url=_without_path(row.url))
     row.delete()
 
 
@@ -250,6 +253,12 @@ def _checked_description(text: str) -> str:
     if len(text) > 200 or any(not character.isprintable() for character in text):
         raise InvalidWebhookSettings("A description is at most 200 characters on one line.")
     return text
+
+
+def _without_path(url: str) -> str:
+    """An address as the audit log has it: many keep a secret in the path."""
+    split = urlsplit(url)
+    return f"{split.scheme}://{split.netloc}"
 
 
 def _note(action: str, row: WebhookEndpoint, actor: Actor, **details: Any) -> None:

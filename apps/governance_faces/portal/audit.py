@@ -97,7 +97,7 @@ def _search(given: dict[str, Any]) -> AuditSearch:
 
 def _filters(given: dict[str, Any]) -> list[dict[str, Any]]:
     fields: list[tuple[str, str, str, str]] = [
-        ("search", "text", "Search", "Anything, also a request id"),
+        ("search", "text", "Search", "Anything"),
         ("search", "action", "Action", "key."),
         ("search", "actor", "Who", "Name or id"),
         ("search", "target_id", "On what", "Id"),
@@ -123,10 +123,15 @@ def _row(entry: AuditRecord) -> dict[str, Any]:
 
 
 def _said(value: Any) -> str:
-    if (
-        isinstance(value, list)
-        and len(value) == 2
-        and not any(isinstance(each, dict | list) for each in value)
-    ):
-        return f"{value[0]} → {value[1]}"
-    return str(value)
+    """A detail in a line: what changed as before → after, by member."""
+    if isinstance(value, dict):
+        parts = [
+            f"{name}: {_said(each[0])} → {_said(each[1])}"
+            if isinstance(each, list) and len(each) == 2
+            else f"{name}: {_said(each)}"
+            for name, each in value.items()
+        ]
+        return "; ".join(parts) or "–"
+    if isinstance(value, list):
+        return ", ".join(_said(each) for each in value) or "–"
+    return "–" if value in (None, "") else str(value)
