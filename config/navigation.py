@@ -27,6 +27,8 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
         ("Webhooks", "governance:webhooks", "webhooks", "webhooks:read"),
         ("Plan", "governance:plan", "check", "settings:read"),
         ("Answer cache", "governance:answer-cache", "rotate", "settings:read"),
+        ("Data boundary", "governance:data-boundary", "shield", "settings:read"),
+        ("Prompts", "governance:prompts", "prompts", "prompts:read"),
     ],
     "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],
 }

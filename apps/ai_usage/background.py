@@ -21,6 +21,7 @@ from apps.ai_usage.gateway.background import place
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.calls import Call
 from apps.ai_usage.gateway.errors import Kind, Refusal
+from apps.ai_usage.gateway.keeping import Answer as KeptAnswer
 from apps.ai_usage.gateway.process import GatewayProcess
 from apps.ai_usage.gateway.refusals import refused_by_limit, refused_by_plan
 from apps.ai_usage.gateway.requests import ModelRequest
@@ -35,6 +36,7 @@ from apps.governance.admission.limits import LimitSet
 from apps.governance.admission.types import Kind as LimitKind
 from apps.governance.admission.types import Refused, Stale
 from apps.governance.gates import may
+from apps.governance.prompts.using import PromptUse
 from apps.jobs import services as jobs
 from apps.tenancy.selectors import current_tenant
 from apps.tenancy.services import in_tenant
@@ -70,6 +72,10 @@ def run_background(response_id: UUID) -> None:
         _stored_answer(row),
         jobs.is_last_try(),
     )
+    if (used := asked.get("prompt")) is not None:
+        # It was put in when the response was asked for; what is left is to say so.
+        work.request.prompt = PromptUse(UUID(used["id"]), used["slug"], used["version"])
+        work.request.prompt_ref = work.request.prompt.ref
     ended = plane().run(work.make())
     _finish(row.pk, ended, at=timezone.now())
 
@@ -172,6 +178,9 @@ class _Work:
             attempt.id = uuid.uuid5(self.response_id, "usage")
             if call.inspection is not None:
                 body = await inspection.of_answer(call, attempt, body, body)
+            if call.caller is not None and call.caller.snapshot.content_key is not None:
+                call.kept = KeptAnswer()
+                call.kept.add(body)
             await asyncio.to_thread(_store_answer, self.tenant, self.response_id, body)
         else:
             # A worker died between storing the answer and accounting for it. Only the accounting is left.

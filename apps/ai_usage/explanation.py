@@ -92,6 +92,7 @@ def read_explanation(stored: Mapping[str, Any]) -> Explanation:
         blocked=tuple(stored.get("blocked", ())),
         uninspected=tuple(stored.get("uninspected", ())),
         repeats=stored.get("repeats"),
+        prompt=stored.get("prompt"),
     )
 
 

@@ -132,6 +132,7 @@ _usage_sources = Counted("source")
 _anomalies = Counted("anomaly")
 _drains = Counted("outcome")
 _shadow_refusals = Counted("level", "rule")
+_content = Counted("outcome")
 _blocked = Counted("direction", "class")
 _found = Counted("direction", "class")
 _uninspected = Counted("direction", "answer")
@@ -209,6 +210,11 @@ def observe_cache(result: bytes) -> None:
     _cache.add((result.decode(),))
 
 
+def observe_content(outcome: str) -> None:
+    """Count what was to be kept of a call: `kept` or `dropped`."""
+    _content.add((outcome,))
+
+
 _gateway: Callable[[], Gateway | None] = lambda: None  # noqa: E731 (a function to be replaced by `watch`)
 
 
@@ -243,6 +249,7 @@ class GatewayCollector(Collector):
         )
         yield _drains.family("lockstep_drains", "Streams read on after their client left, by how that ended.")
         yield _found.family("lockstep_data_found", "Personal data and secrets found, by direction and class.")
+        yield _content.family("lockstep_content", "Calls whose content was to be kept, by what came of it.")
         yield _blocked.family("lockstep_data_blocked", "Texts that the data boundary stopped, by class.")
         yield _uninspected.family(
             "lockstep_data_uninspected", "Texts that could not be inspected, by what the policy answered."

@@ -1,10 +1,15 @@
 """What workers do for governance. Each runs inside a ticket with its tenant in force, and may run twice."""
 
 from celery.signals import worker_shutdown
+from django.utils import timezone
 
 from apps.governance import looking_after
+from apps.governance.content.keys import forget_expired
 from apps.governance.gates import EveryPlan, gated_task
 from apps.governance.webhooks.courier import courier, deliver_due
+from apps.tenancy.selectors import all_tenants
+from apps.tenancy.services import in_tenant
+from apps.tenancy.types import TenantState
 
 
 @gated_task("governance.deliver_webhooks", feature="webhooks")
@@ -29,3 +34,13 @@ def look_after_all() -> None:
 def finish_attempts(**_: object) -> None:
     """A worker that stops lets the attempts under way end, so that they need not be made twice."""
     courier().wait(8)
+
+
+@gated_task(
+    "governance.forget_content", feature=EveryPlan("what is kept no longer is forgotten for everybody")
+)
+def forget_content() -> None:
+    """Delete prompts and answers whose days are over, or whose data key was destroyed."""
+    for tenant in all_tenants(TenantState.READY, TenantState.SUSPENDED):
+        with in_tenant(tenant):
+            forget_expired(timezone.now())

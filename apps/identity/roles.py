@@ -29,16 +29,22 @@ SCOPES = {
     "audit:read": "Read the audit log",
     "webhooks:read": "See webhook endpoints and deliveries",
     "webhooks:write": "Create, change and delete webhook endpoints, and send events again",
+    "content:read": "Read what was kept of prompts and answers; every reading is recorded",
+    "prompts:read": "See prompts and their versions",
+    "prompts:write": "Write versions of prompts, and give them to review",
+    "prompts:approve": "Approve and retire other people's versions of prompts, and set labels",
     "ownership:write": "Make and unmake owners",
 }
 
-_VIEWER = frozenset({"usage:read", "calls:read", "keys:read", "members:read", "settings:read"})
+_VIEWER = frozenset(
+    {"usage:read", "calls:read", "keys:read", "members:read", "settings:read", "prompts:read"}
+)
 _ADMIN = frozenset(SCOPES) - {"ownership:write"}
 
 _SCOPES_OF: dict[Role, frozenset[str]] = {
     Role.OWNER: frozenset(SCOPES),
     Role.ADMIN: _ADMIN,
-    Role.DEVELOPER: _VIEWER | {"keys:write", "inference:write", "webhooks:read"},
+    Role.DEVELOPER: _VIEWER | {"keys:write", "inference:write", "webhooks:read", "prompts:write"},
     Role.BILLING: frozenset(
         {"usage:read", "invoices:read", "billing:write", "members:read", "settings:read"}
     ),

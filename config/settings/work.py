@@ -45,6 +45,7 @@ SCHEDULES: list[dict[str, Any]] = [
     {"kind": "keys.look_after_all", "every": 6 * 3600, "queue": "default"},
     {"kind": "ai_usage.end_expired_leases", "every": 60, "queue": "bulk"},
     {"kind": "governance.look_after_all", "every": 3600, "queue": "billing"},
+    {"kind": "governance.forget_content", "every": 3600, "queue": "bulk"},
     {"kind": "ai_usage.forget_background", "every": 3600, "queue": "bulk"},
 ]
 CELERY_BEAT_SCHEDULE = {

@@ -17,8 +17,6 @@ from tests.repository.test_work import TASKS, app
 AWAITED = {
     "batches",
     "budgets",
-    "data_boundary",
-    "prompts",
     "response_cache",
     "sso",
 }

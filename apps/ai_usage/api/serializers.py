@@ -171,6 +171,25 @@ class ShadowRefusalSerializer(serializers.Serializer[Any]):
     said = serializers.CharField()
 
 
+class ContentSerializer(serializers.Serializer[Any]):
+    """What a call asked and was answered, as it was sent and shown, after redaction."""
+
+    call_id = serializers.UUIDField()
+    request = serializers.CharField(help_text="The request's body.")
+    answer = serializers.CharField(help_text="The answer's body, or its events.")
+    answer_is_cut = serializers.BooleanField(help_text="Whether it was longer than what is kept (1 MiB).")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class PromptUseSerializer(serializers.Serializer[Any]):
+    """The prompt that a call used."""
+
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    version = serializers.IntegerField()
+
+
 class ExplanationSerializer(serializers.Serializer[Any]):
     """Why the call went where it went."""
 
@@ -207,6 +226,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="The call whose answer this one got from memory (`usage_source` is `cache`).",
     )
+    prompt = PromptUseSerializer(allow_null=True)
 
 
 class CallDetailSerializer(serializers.Serializer[Any]):

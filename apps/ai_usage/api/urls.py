@@ -8,4 +8,5 @@ urlpatterns = [
     path("usage", views.UsageView.as_view(), name="api-usage"),
     path("calls", views.CallList.as_view(), name="api-calls"),
     path("calls/<uuid:call_id>", views.CallOne.as_view(), name="api-call"),
+    path("calls/<uuid:call_id>/content", views.CallContent.as_view(), name="api-call-content"),
 ]

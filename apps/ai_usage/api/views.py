@@ -7,12 +7,19 @@ from rest_framework.response import Response
 
 from apps.ai_usage.api.examples import CALL_PAGE, USAGE
 from apps.ai_usage.api.queries import CallQuery, UsageQuery, asked_calls, asked_period, asked_usage, query_of
-from apps.ai_usage.api.serializers import CallDetailSerializer, CallSerializer, UsageSerializer, usage_answer
+from apps.ai_usage.api.serializers import (
+    CallDetailSerializer,
+    CallSerializer,
+    ContentSerializer,
+    UsageSerializer,
+    usage_answer,
+)
 from apps.ai_usage.insight.calls import call_detail, calls, parse_position, position_of
 from apps.ai_usage.insight.naming import names_in
 from apps.ai_usage.insight.snapshot import one_moment
 from apps.ai_usage.insight.types import CallRecord
 from apps.ai_usage.insight.usage import usage
+from apps.governance.content.reading import read_content
 from apps.governance.gates import EveryPlan
 from apps.keys.rest import ApiRequest, CursorPage, TenantAPIView, describes, page_of
 
@@ -70,6 +77,18 @@ class CallOne(TenantAPIView):
     def get(self, request: ApiRequest, call_id: UUID) -> Response:
         """Where a call went and why, what it consumed, and how its price comes about."""
         return Response(CallDetailSerializer(call_detail(call_id)).data)
+
+
+class CallContent(TenantAPIView):
+    """What was kept of one call."""
+
+    scopes = {"GET": "content:read"}
+    feature = EveryPlan("what was kept can be read until its days are over")
+
+    @describes(ContentSerializer, name="calls_content", tag="calls")
+    def get(self, request: ApiRequest, call_id: UUID) -> Response:
+        """Prompt and answer of a call, after redaction. The reading is recorded in the audit log."""
+        return Response(ContentSerializer(read_content(call_id, actor=request.actor)).data)
 
 
 def _place(call: CallRecord) -> str:

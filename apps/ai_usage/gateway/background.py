@@ -46,7 +46,13 @@ async def accept(call: Call, scope: Scope, send: Send) -> None:
     call.finished = True
     principal, tenant = call.caller.key.principal, call.caller.snapshot.tenant
     response_id = uuid7()
-    asked = orjson.dumps({"key": principal.key_public_id, "body": call.request.body.decode()})
+    asked = orjson.dumps(
+        {
+            "key": principal.key_public_id,
+            "body": call.request.body.decode(),
+            "prompt": call.request.prompt,
+        }
+    )
     row = BackgroundResponse(
         id=response_id,
         call_id=call.log.id,

@@ -20,6 +20,7 @@ from apps.ai_usage.gateway.claims import Claim
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.gateway.foreign import NOT_EXPRESSIBLE
 from apps.ai_usage.gateway.inspection import Inspection
+from apps.ai_usage.gateway.keeping import Answer as KeptAnswer
 from apps.ai_usage.gateway.metering import AttemptLog, CallLog, Metered, Reported
 from apps.ai_usage.gateway.policies import wishes
 from apps.ai_usage.gateway.process import GatewayProcess, now
@@ -71,6 +72,8 @@ class Call:
         self.cache: CacheUse | None = None
         # The provider's name for its answer, for traces.
         self.response_id: str | None = None
+        # What is shown of the answer, where the tenant keeps content.
+        self.kept: KeptAnswer | None = None
         # For metrics: when the request had been read, when a provider was first asked, what waiting for one took.
         self._read_at = time.monotonic()
         self._asked_at: float | None = None
@@ -117,6 +120,8 @@ class Call:
                 self.caller, epoch, dirty = None, None, False
                 continue
             self.admitted = answer
+            if caller.snapshot.content_key is not None:
+                self.kept = KeptAnswer()
             return answer
         raise Refusal(
             Kind.UNAVAILABLE,
@@ -270,6 +275,8 @@ class Call:
         # A process that stood still past its lease holds it again before others could be let in on top of it.
         await self.process.engine.ensure_lease(admitted, settings.GATEWAY_LEASE_SECONDS * 250)
         await self.process.recorder.commit(record)
+        if caller.snapshot.content_key is not None:
+            self.process.keeper.keep(self)
         self._observe(record)
         tokens = metered.total_tokens + self._lost_tokens()
         self.process.settle(admitted, nano_up_from_pico(metered.rated.price_pico), tokens)

@@ -18,6 +18,7 @@ from apps.ai_usage.gateway import answer_store
 from apps.ai_usage.gateway.alerts import BudgetAlerts
 from apps.ai_usage.gateway.breakers import Breakers
 from apps.ai_usage.gateway.estimates import OutputEstimates
+from apps.ai_usage.gateway.keeping import ContentKeeper
 from apps.ai_usage.gateway.last_uses import LastUses
 from apps.ai_usage.gateway.snapshots import Snapshots
 from apps.ai_usage.gateway.wire import Wire
@@ -77,6 +78,7 @@ class GatewayProcess:
         self.wire: Wire | None = None
         # Makes spans of calls; None without a collector to send them to, and then nothing of it is loaded.
         self.tracing: Tracing | None = None
+        self.keeper = ContentKeeper(self.pool)
         self.drains = 0
         # Requests under way, those whose clients have gone included: the server does not wait for these.
         self.calls: set[asyncio.Task[Any]] = set()
@@ -107,6 +109,7 @@ class GatewayProcess:
         """End the calls that the server did not wait for, write down what waits, then close."""
         await self._end_calls()
         await self.recorder.stop()
+        await self.keeper.stop()
         await self.last_uses.stop()
         await asyncio.gather(*self._background, return_exceptions=True)
         if self.tracing is not None:

@@ -11,6 +11,7 @@ from django.conf import settings
 from apps.ai_usage import bodies
 from apps.ai_usage.gateway.errors import Kind, Refusal
 from apps.ai_usage.normalise import Endpoint
+from apps.governance.prompts.using import PromptUse
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -19,7 +20,7 @@ Headers = dict[bytes, bytes]
 # Members on which we decide. Given twice, we and the provider might read different ones.
 _GOVERNED = {
     "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "background",
-    "tools", "messages", "input", "service_tier", "prompt", "store",
+    "tools", "messages", "input", "service_tier", "prompt", "store", "lockstep_prompt",
 }  # fmt: skip
 _MOST_DEPTH = 200
 
@@ -38,6 +39,7 @@ class ModelRequest:
 
     # The approved prompt that this request was made from, where it was; policies may ask for one.
     prompt_ref: str | None = None
+    prompt: PromptUse | None = None
     # The same request in the dialect of a provider that speaks another, once it was needed.
     translated: dict[str, Any] | None = None
     # Body and members as they came, where a prompt was rendered into them or placeholders were put in (shaping.py).
@@ -168,6 +170,7 @@ def _check_fields(endpoint: Endpoint, parsed: dict[str, Any]) -> None:
     if (
         endpoint in (Endpoint.CHAT_COMPLETIONS, Endpoint.MESSAGES)
         and type(parsed.get("messages")) is not list
+        and not ("lockstep_prompt" in parsed and parsed.get("messages") is None)
     ):
         raise Refusal(
             Kind.INVALID, "messages_required", "`messages` must be a list of messages.", param="messages"

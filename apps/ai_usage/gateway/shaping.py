@@ -1,9 +1,9 @@
-"""What becomes of a request between its caller and the rules: placeholders in the place of what may not leave."""
+"""What becomes of a request between its caller and the rules: prompts put in, placeholders for what may not leave."""
 
 from typing import TYPE_CHECKING, Any
 
 from apps.ai_usage import metrics
-from apps.ai_usage.gateway import inspection
+from apps.ai_usage.gateway import inspection, prompting
 from apps.ai_usage.gateway.callers import Caller
 from apps.ai_usage.gateway.requests import ModelRequest
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def is_needed(caller: Caller, request: ModelRequest) -> bool:
     """Whether there is anything to do. Asked for every call, so it has to cost nothing where there is not."""
-    return caller.snapshot.boundary is not None or request.original is not None
+    return caller.snapshot.boundary is not None or request.original is not None or prompting.is_named(request)
 
 
 async def shape(call: "Call", caller: Caller) -> None:
@@ -24,13 +24,20 @@ async def shape(call: "Call", caller: Caller) -> None:
     else:
         request.body, request.parsed = request.original
         request.translated = None
+        if prompting.is_named(request):
+            request.prompt = request.prompt_ref = None
     call.inspection = None
+    if prompting.is_named(request):
+        await prompting.render(call, caller)
     if caller.snapshot.boundary is not None:
         await inspection.of_request(call, caller.snapshot.boundary)
 
 
 def explained(call: "Call", said: dict[str, Any]) -> dict[str, Any]:
     """What is stored of why a call went as it did, with what was done to its request and answer."""
+    used = call.request.prompt
+    if used is not None:
+        said = said | {"prompt": {"id": str(used.id), "slug": used.slug, "version": used.version}}
     looked = call.inspection
     if looked is None:
         return said

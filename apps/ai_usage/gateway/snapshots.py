@@ -19,12 +19,14 @@ from apps.ai_usage.price_book import PriceBook
 from apps.ai_usage.types import Catalogue
 from apps.governance import selectors as governance
 from apps.governance.admission.limits import LimitSet
+from apps.governance.content.keys import DataKey, usable_key
 from apps.governance.data_boundary.policy import Boundary
 from apps.governance.data_boundary.settings import boundary_in_force
 from apps.governance.decision import Access, Decision, decide
 from apps.governance.gates import may, mode
 from apps.governance.limits import limits_of
 from apps.governance.policies.decision import Policy, PolicySet
+from apps.governance.prompts.using import UsablePrompt, usable_prompt
 from apps.governance.types import NOTHING_BOUGHT, AnswerCacheRule, Entitlements, TenantBudget
 from apps.keys import selectors as keys
 from apps.keys.types import Principal
@@ -35,6 +37,7 @@ from apps.tenancy.types import TenantRef, TenantState
 T = TypeVar("T")
 _MOST_KEYS = 100_000
 _MOST_UNKNOWN = 10_000
+_MOST_PROMPTS = 200
 _UNKNOWN_TENANT_SECONDS = 5.0
 _HOST_SECONDS = 1.0
 
@@ -73,6 +76,10 @@ class TenantSnapshot:
     has_policies_below: bool = False
     # What is done about personal data and secrets; None where nothing is.
     boundary: Boundary | None = None
+    # Encrypts what is kept of prompts and answers; None where nothing is.
+    content_key: DataKey | None = None
+    # Prompts that calls have named, by id and by slug.
+    prompts: dict[str, UsablePrompt | None] = field(default_factory=dict)
     # Whether the tenant may have models called at all, decided once for the epoch.
     may_call: Decision = field(init=False)
 
@@ -167,6 +174,18 @@ class Snapshots:
         self._key_count += 1
         return loaded
 
+    async def prompt(self, snapshot: TenantSnapshot, ref: str) -> UsablePrompt | None:
+        """A prompt of the tenant as of the snapshot's epoch, read when a call first names it."""
+        if ref in snapshot.prompts:
+            return snapshot.prompts[ref]
+        loaded: UsablePrompt | None = await self._once(
+            ("prompt", snapshot.tenant.ref, snapshot.epoch, ref), partial(_read_prompt, snapshot, ref)
+        )
+        if len(snapshot.prompts) >= _MOST_PROMPTS:
+            snapshot.prompts.clear()
+        snapshot.prompts[ref] = loaded
+        return loaded
+
     async def _once(self, what: Any, read: Callable[[], T]) -> T:
         task = self._loading.get(what)
         if task is None:
@@ -195,6 +214,9 @@ class Snapshots:
             policies, has_policies_below = governance.policies_of_tenant()
             boundary = boundary_in_force()
             caching = governance.answer_cache()
+            keeps = boundary is not None and boundary.retention_days is not None
+            keeps = keeps and may("data_boundary", entitlements=entitlements).allowed
+            content_key = usable_key() if keeps else None
         with in_public():
             book = self._books.get(entitlements.price_list)
             if book is None:
@@ -213,6 +235,7 @@ class Snapshots:
             has_policies_below=has_policies_below,
             boundary=boundary,
             answer_cache=caching if caching.enabled and settings.ANSWER_CACHE_LONGEST_SECONDS else None,
+            content_key=content_key,
         )
 
 
@@ -242,6 +265,11 @@ def _read_key(snapshot: TenantSnapshot, key_id: str) -> KeySnapshot | None:
         next((decision for decision in asked if not decision.allowed), None),
         PolicySet(policies) if policies else None,
     )
+
+
+def _read_prompt(snapshot: TenantSnapshot, ref: str) -> UsablePrompt | None:
+    with in_tenant(snapshot.tenant):
+        return usable_prompt(ref)
 
 
 def _reading(read: Callable[[], T]) -> T:

@@ -113,7 +113,7 @@ class Relay:
         # Far more than the output that was asked for can take, so what goes on beyond it is no answer any more.
         left = settings.GATEWAY_MAX_RESPONSE + _MOST_BYTES_OF_A_TOKEN * permitted.output_tokens
         feed, gone, claim, translator = self.meter.feed, self._gone, self.call.claim, self.translator
-        inspector = self.inspector
+        inspector, kept = self.inspector, self.call.kept
         cache = self.call.cache
         try:
             async for chunk in upstream.chunks(self.answer, permitted.route):
@@ -128,6 +128,8 @@ class Relay:
                     claim.add(forward)
                 if cache is not None:
                     cache.add(forward)
+                if kept is not None:
+                    kept.add(forward)
                 if gone.done() or self.refusal is not None:
                     if not self._may_drain():
                         self.cut_reason = "nobody was to see the rest, and it was not waited for"
@@ -150,6 +152,8 @@ class Relay:
                 claim.add(rest)
             if cache is not None:
                 cache.add(rest)
+            if kept is not None:
+                kept.add(rest)
             if rest and not gone.done():
                 await self._send({"type": "http.response.body", "body": rest, "more_body": True})
         except UpstreamCut as cut:
@@ -204,6 +208,8 @@ class Relay:
         if self.call.claim is not None:
             self.call.claim.add(self._ending)
             self.call.claim.content_type = "text/event-stream; charset=utf-8"
+        if self.call.kept is not None:
+            self.call.kept.add(self._ending)
         reported = Reported(
             raw_usage=meter.usage,
             model=meter.model,

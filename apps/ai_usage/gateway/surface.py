@@ -180,6 +180,8 @@ async def _serve(
         shown = body if attempt.shown is None else attempt.shown
         if call.inspection is not None:
             shown = await inspection.of_answer(call, attempt, body, shown)
+        if call.kept is not None:
+            call.kept.add(shown)
         if call.claim is not None:
             call.claim.add(shown)
         reported = call.reported(body, attempt)

@@ -313,6 +313,8 @@ class Explanation:
     blocked: tuple[str, ...] = ()
     uninspected: tuple[str, ...] = ()
     repeats: str | None = None  # the call whose answer this one got from memory
+    # The prompt that the call used: id, slug and version.
+    prompt: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from apps.ai_usage.portal.first_run import snippets
 from apps.ai_usage.portal.periods import CUSTOM, address, chosen, options
 from apps.ai_usage.portal.rows import call_rows
 from apps.ai_usage.portal.words import OUTCOMES
+from apps.governance.content.reading import read_content
 from apps.governance.gates import EveryPlan
 from apps.identity.services import portal_view
 from apps.keys.selectors import key_names, owner_names
@@ -151,6 +152,19 @@ def call_page(request: "PortalRequest", call_id: UUID) -> HttpResponse:
     with one_moment():
         found = call_detail(call_id)
     return render(request, "ai_usage/call_detail.html", detail_context(found, request.member))
+
+
+@portal_view(
+    scopes={"POST": "content:read"}, feature=EveryPlan("what was kept can be read until its days are over")
+)
+def call_content(request: "PortalRequest", call_id: UUID) -> HttpResponse:
+    """What was kept of a call. A POST, since reading leaves an entry in the audit log."""
+    content = read_content(call_id, actor=request.actor)
+    with one_moment():
+        found = call_detail(call_id)
+    return render(
+        request, "ai_usage/call_detail.html", detail_context(found, request.member) | {"content": content}
+    )
 
 
 def _values(call: CallRecord) -> list[Any]:

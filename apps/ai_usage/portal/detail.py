@@ -23,6 +23,7 @@ from apps.ai_usage.portal.words import (
     outcome_words,
     reason,
 )
+from apps.governance.content.reading import is_kept
 from apps.identity.types import Member
 from apps.keys.selectors import key_names, owner_names
 
@@ -35,8 +36,15 @@ def detail_context(found: CallDetail, member: Member) -> dict[str, Any]:
         "quantities": [line for used in found.usage for line in _lines(used, len(found.usage) > 1)],
         "attempts": [_attempt(attempt, call) for attempt in found.attempts],
         "rules": list(_rules(found)),
-        "urls": {"calls": reverse("ai_usage:calls")},
+        "urls": {"calls": reverse("ai_usage:calls"), "content": _content_url(call, member)},
     }
+
+
+def _content_url(call: CallRecord, member: Member) -> str:
+    """Where what was kept of the call is read; empty where nothing is, or not by this member."""
+    if "content:read" not in member.scopes or not is_kept(call.id):
+        return ""
+    return reverse("ai_usage:call-content", args=[call.id])
 
 
 def _call(found: CallDetail, member: Member) -> dict[str, Any]:
@@ -147,6 +155,7 @@ def _rules(found: CallDetail) -> Iterator[dict[str, str]]:
             "answer": "would refuse",
             "detail": f"{shadow.said[:1].upper()}{shadow.said[1:]}.",
         }
+    yield from _prompt(why)
     yield from _boundary(why)
     yield from _routing(why)
     for name in why.would_have_refused:
@@ -161,6 +170,12 @@ def _rules(found: CallDetail) -> Iterator[dict[str, str]]:
             "answer": "unchecked",
             "detail": "The counters were away; the plan lets calls through then.",
         }
+
+
+def _prompt(why: Explanation) -> Iterator[dict[str, str]]:
+    if why.prompt is not None:
+        detail = f"{why.prompt['slug']}, version {why.prompt['version']}, approved."
+        yield {"name": "Prompt", "answer": "allowed", "detail": detail}
 
 
 def _boundary(why: Explanation) -> Iterator[dict[str, str]]:

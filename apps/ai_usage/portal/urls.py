@@ -6,6 +6,7 @@ from apps.ai_usage.portal import call_pages, overview, usage_pages
 
 app_name = "ai_usage"
 urlpatterns = [
+    path("calls/<uuid:call_id>/content/", call_pages.call_content, name="call-content"),
     path("", overview.overview, name="overview"),
     path("usage/", usage_pages.usage_page, name="usage"),
     path("usage/export.csv", usage_pages.usage_csv, name="usage-csv"),

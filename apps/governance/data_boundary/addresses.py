@@ -12,7 +12,8 @@ _MOST_LOCAL: Final = 64
 _DOMAIN: Final = re.compile(
     r"(?:[^\W_](?:[^\W_]|-){0,62}\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9\-]{2,59})(?![^\W_])"
 )
-_COLON: Final = re.compile(r":(?=[0-9A-Fa-f:])")
+# Two together, or one of many: a time of day has too few.
+_COLON: Final = re.compile(r":(?=:|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:)")
 _IPV6_SIGNS: Final = frozenset("0123456789abcdefABCDEF:.")
 _LONGEST_IPV6: Final = 45
 # What an address may be written in, and does not belong to it.

@@ -19,6 +19,14 @@ class BoundaryLooser(DomainError):
         super().__init__(f"The operator requires more: {', '.join(what)}.")
 
 
+class UnreadableText(DomainError):
+    status = 400
+    code = "text_not_inspected"
+
+    def __init__(self) -> None:
+        super().__init__("This text takes too long to look through. Send less at once.")
+
+
 class OutOfTime(Exception):
     """The text could not be looked through in the time there was."""
 

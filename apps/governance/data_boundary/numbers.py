@@ -43,7 +43,10 @@ from apps.governance.data_boundary.phones import Phones
 Check = Callable[[str], bool]
 
 # Digits and what people put between them; two in a row for "(030) 123".
-_CLUSTER: Final = re.compile(r"[0-9]+(?:[ \u00a0./()\-]{1,2}[0-9]+)*")
+_CLUSTER: Final = re.compile(
+    r"[0-9](?:(?<=[A-Za-z][0-9])[0-9]*(?:[ \u00a0./()\-]{1,2}[0-9]+)*"
+    r"|(?:[0-9]|[ \u00a0./()\-]{1,2}(?=[0-9])){6,}|[0-9]{5}(?=[A-FU-Y][0-9]))"
+)
 _GROUP: Final = re.compile(r"[0-9]+")
 _IBAN: Final = re.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ \u00a0]?[A-Za-z0-9]){11,30}")
 _IPV4: Final = re.compile(
@@ -114,6 +117,10 @@ class Numbers:
         while first > lowest and text[first - 1].isalnum():
             first -= 1
         letters = start - first
+        run = _GROUP.match(text, start)
+        length = run.end() - start if run else 0
+        if not letters and (0, length) not in _LETTERED and not text[max(0, start - 3) : start - 1].isupper():
+            return None
         if letters > 6 or (first and text[first - 1] == "_"):
             return None
         if self._ibans and letters == 2 and (match := _IBAN.match(text, first)) is not None:
@@ -136,8 +143,6 @@ class Numbers:
                     and not text[start - 4 : start - 3].isalnum()
                 ):
                     return Finding(*match.span(), DataClass.NATIONAL_ID)
-            run = _GROUP.match(text, start)
-            length = run.end() - start if run else 0
             for pattern, check, words in _LETTERED.get((letters, length), ()):
                 match = pattern.match(text, first)
                 if match is None or (match.end() < len(text) and text[match.end()].isalnum()):
@@ -151,6 +156,9 @@ class Numbers:
     ) -> Iterator[Finding]:
         groups = [match.span() for match in _GROUP.finditer(text, start, end)]
         sizes = [last - first for first, last in groups]
+        if sum(sizes) < 9 and text[start] != "0" and (not start or text[start - 1] not in "+("):
+            # Too few for anything: dates, sums, versions.
+            return
         index = 0
         while index < len(groups):
             if deadline is not None and not index & 63 and time.monotonic() > deadline:

@@ -72,6 +72,13 @@ class Redactor:
         """Whether an answer may hold a placeholder that is turned back."""
         return bool(self._values)
 
+    def hide(self, text: str) -> str:
+        """An answer as it was before values were put back into it, for whoever keeps it."""
+        for made, value in sorted(self._values.items(), key=lambda each: -len(each[1])):
+            for written in {value, _escaped(value), _escaped(_escaped(value))}:
+                text = text.replace(written, made)
+        return text
+
     def reserve(self, texts: Iterable[str]) -> None:
         """Leave alone what looks like a placeholder already: it is somebody else's."""
         for text in texts:

@@ -2,12 +2,29 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from apps.governance_faces.api import audit, budgets, policies, webhooks
+from apps.governance_faces.api import audit, budgets, data_boundary, policies, prompts, webhooks
 from apps.governance_faces.api.answer_cache import AnswerCacheView
 
+_PROMPT = "prompts/<uuid:prompt_id>"
+_VERSION = f"{_PROMPT}/versions/<int:number>"
 _POLICY = "policies/<slug:level>/<slug:subject>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("answer-cache", AnswerCacheView.as_view(), name="api-answer-cache"),
+    path("data-boundary", data_boundary.DataBoundaryView.as_view(), name="api-data-boundary"),
+    path("data-boundary/try", data_boundary.DataBoundaryTry.as_view(), name="api-data-boundary-try"),
+    path("content/rotate-key", data_boundary.RotateContentKey.as_view(), name="api-content-rotate-key"),
+    path("content/shred", data_boundary.ShredContent.as_view(), name="api-content-shred"),
+    path("prompts", prompts.PromptList.as_view(), name="api-prompts"),
+    path(_PROMPT, prompts.PromptOne.as_view(), name="api-prompt"),
+    path(f"{_PROMPT}/versions", prompts.PromptVersions.as_view(), name="api-prompt-versions"),
+    path(_VERSION, prompts.PromptVersionOne.as_view(), name="api-prompt-version"),
+    path(f"{_VERSION}/submit", prompts.SubmitVersion.as_view(), name="api-prompt-submit"),
+    path(f"{_VERSION}/approve", prompts.ApproveVersion.as_view(), name="api-prompt-approve"),
+    path(f"{_VERSION}/reject", prompts.RejectVersion.as_view(), name="api-prompt-reject"),
+    path(f"{_VERSION}/retire", prompts.RetireVersion.as_view(), name="api-prompt-retire"),
+    path(f"{_PROMPT}/labels/<slug:label>", prompts.PromptLabel.as_view(), name="api-prompt-label"),
+    path(f"{_PROMPT}/render", prompts.RenderVersion.as_view(), name="api-prompt-render"),
+    path(f"{_PROMPT}/diff/<int:older>/<int:newer>", prompts.PromptDiff.as_view(), name="api-prompt-diff"),
     path("budgets", budgets.BudgetList.as_view(), name="api-budgets"),
     path("budgets/<uuid:budget_id>", budgets.BudgetOne.as_view(), name="api-budget"),
     path("policies", policies.PolicyList.as_view(), name="api-policies"),

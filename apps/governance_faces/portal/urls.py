@@ -2,10 +2,20 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from apps.governance_faces.portal import audit, budgets, plan, policies, webhook_changes, webhooks
+from apps.governance_faces.portal import (
+    audit,
+    budgets,
+    data_boundary,
+    plan,
+    policies,
+    prompts,
+    webhook_changes,
+    webhooks,
+)
 from apps.governance_faces.portal.answer_cache import answer_cache
 
 app_name = "governance"
+_VERSION = "prompts/<uuid:prompt_id>/versions/<int:number>"
 _POLICY = "policies/<slug:level>/<slug:subject>"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("policies/", policies.policy_list, name="policies"),
@@ -44,4 +54,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="webhook-redeliver",
     ),
     path("answer-cache/", answer_cache, name="answer-cache"),
+    path("data-boundary/", data_boundary.data_boundary, name="data-boundary"),
+    path("data-boundary/try/", data_boundary.try_it, name="data-boundary-try"),
+    path("content/shred/", data_boundary.shred, name="content-shred"),
+    path("prompts/", prompts.prompt_list, name="prompts"),
+    path("prompts/<uuid:prompt_id>/", prompts.prompt_page, name="prompt"),
+    path("prompts/<uuid:prompt_id>/label/", prompts.label, name="prompt-label"),
+    path(f"{_VERSION}/submit/", prompts.submit, name="prompt-submit"),
+    path(f"{_VERSION}/approve/", prompts.review, {"move": "approve"}, name="prompt-approve"),
+    path(f"{_VERSION}/reject/", prompts.review, {"move": "reject"}, name="prompt-reject"),
+    path(f"{_VERSION}/retire/", prompts.review, {"move": "retire"}, name="prompt-retire"),
 ]

@@ -146,6 +146,8 @@ def test_one_call_explains_itself(ask):
         "targets": ["azure/gpt-4o-mini", "openai/gpt-4o-mini"],
         "skipped": [],
         "shadowed": [],
+        "prompt": None,
+        "repeats": None,
         "would_have_refused": [],
         "limits": [{"name": "tenant.spend_per_month", "unit": "money", "limit": "50", "left": "49.5"}],
         "held": "0.012",

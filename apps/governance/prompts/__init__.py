@@ -1,0 +1,1 @@
+"""Prompts: versioned, reviewed templates that calls name instead of carrying."""
