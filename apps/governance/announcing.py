@@ -8,6 +8,7 @@ from django.db import transaction
 
 from apps.governance.admission.blocking import BlockingAdmission
 from apps.governance.admission.errors import GovernanceUnavailable
+from apps.jobs.services import enqueue
 from apps.tenancy.selectors import current_tenant
 from apps.tenancy.types import TenantRef
 
@@ -30,10 +31,17 @@ def announce_change(tenant: TenantRef | None = None) -> None:
     try:
         mark = admission(settings.VALKEY_URL).announce_change_begin(changed.id)
     except GovernanceUnavailable:
-        # No process gets an answer from Valkey now; each starts from the database when it is back.
+        # Either nobody reaches Valkey: then each process reads the database for each request. Or this one alone
+        # does not: then whoever works the ticket, which is committed with the change, announces it.
         log.warning("change of tenant %s not announced before commit: Valkey is away", changed.slug)
+        enqueue("governance.announce", tenant_id=changed.id, queue="interactive", max_attempts=50)
         mark = ""
     transaction.on_commit(lambda: _end(changed, mark))
+
+
+def announce_again(tenant: TenantRef) -> None:
+    """Announce a change that is committed; GovernanceUnavailable where Valkey is not reached from here either."""
+    admission(settings.VALKEY_URL).announce_change_end(tenant.id)
 
 
 def _end(tenant: TenantRef, mark: str) -> None:

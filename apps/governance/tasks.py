@@ -4,10 +4,11 @@ from celery.signals import worker_shutdown
 from django.utils import timezone
 
 from apps.governance import looking_after
+from apps.governance.announcing import announce_again
 from apps.governance.content.keys import forget_expired
 from apps.governance.gates import EveryPlan, gated_task
 from apps.governance.webhooks.courier import courier, deliver_due
-from apps.tenancy.selectors import all_tenants
+from apps.tenancy.selectors import all_tenants, current_tenant
 from apps.tenancy.services import in_tenant
 from apps.tenancy.types import TenantState
 
@@ -44,3 +45,11 @@ def forget_content() -> None:
     for tenant in all_tenants(TenantState.READY, TenantState.SUSPENDED):
         with in_tenant(tenant):
             forget_expired(timezone.now())
+
+
+@gated_task(
+    "governance.announce", feature=EveryPlan("a change must reach every process, whatever was bought")
+)
+def announce() -> None:
+    """Announce a change whose writer could not reach Valkey. Tried until somebody can."""
+    announce_again(current_tenant())

@@ -1,6 +1,7 @@
 """What the ledger's short words are called on a page."""
 
 from apps.ai_usage.insight.types import AttemptRecord, Outcome
+from apps.ai_usage.portal.reasons import REASONS
 from apps.ai_usage.quantities import QuantityClass
 
 CLASSES = {
@@ -52,35 +53,6 @@ _ATTEMPTS = {
     "invalid_request": ("Invalid request", "The provider found the request itself wrong."),
 }
 
-# For calls whose own words were not written down.
-_REASONS = {
-    "budget_exhausted": "A budget had no room left for this call.",
-    "request_rate_exceeded": "Too many requests came at once.",
-    "token_rate_exceeded": "Too many tokens were asked for at once.",
-    "concurrency_exceeded": "Too many calls were under way.",
-    "model_not_found": "There is no model of this name.",
-    "model_not_in_plan": "The plan does not include this model.",
-    "model_not_allowed_for_key": "The key may not use this model.",
-    "model_not_priced": "The model has no price on the plan.",
-    "other_dialect": "The model is served in another dialect.",
-    "tenant_suspended": "The tenant was suspended.",
-    "subscription_unpaid": "The subscription was not paid.",
-    "no_subscription": "There was no plan.",
-    "scope_missing": "The key lacks the scope for model calls.",
-    "context_length_exceeded": "The input is longer than this model takes.",
-    "content_policy_violation": "The provider's content policy refused this.",
-    "invalid_request": "The provider found the request itself wrong.",
-    "no_target_available": "Every provider of this model was failing.",
-    "provider_rate_limited": "The provider limited our rate.",
-    "provider_overloaded": "The provider was overloaded.",
-    "provider_timeout": "The provider did not answer in time.",
-    "provider_failed": "The provider failed to answer.",
-    "provider_lacks_model": "The provider does not have this model.",
-    "provider_refused_us": "The provider did not accept the operator's credential.",
-    "provider_quota": "The operator's quota at the provider was used up.",
-    "service_unavailable": "A part of the service was away.",
-    "internal_error": "Something failed on our side.",
-}
 _UNITS = {
     "requests_per_minute": "requests a minute",
     "tokens_per_minute": "tokens a minute",
@@ -122,7 +94,7 @@ def attempt_words(attempt: AttemptRecord) -> tuple[str, str]:
 
 def reason(code: str) -> str:
     """Why a call ended as it did, from its code alone."""
-    return _REASONS.get(code, f"The call ended with {code}." if code else "")
+    return REASONS.get(code, f"The call ended with {code}." if code else "")
 
 
 def limit_label(name: str) -> str:
