@@ -25,12 +25,14 @@ ROOMS: dict[str, list[tuple[str, str, str, str]]] = {
         ("Policies", "governance:policies", "policies", "settings:read"),
         ("Audit log", "governance:audit", "audit", "audit:read"),
         ("Webhooks", "governance:webhooks", "webhooks", "webhooks:read"),
-        ("Plan", "governance:plan", "check", "settings:read"),
         ("Answer cache", "governance:answer-cache", "rotate", "settings:read"),
         ("Data boundary", "governance:data-boundary", "shield", "settings:read"),
         ("Prompts", "governance:prompts", "prompts", "prompts:read"),
     ],
-    "Money": [("Invoices", "billing:invoices", "invoices", "invoices:read")],
+    "Money": [
+        ("Invoices", "billing:invoices", "invoices", "invoices:read"),
+        ("Plan", "governance:plan", "check", "settings:read"),
+    ],
 }
 
 
