@@ -42,6 +42,7 @@ def test_a_key_is_issued_shown_once_and_works(tenant: Any, api: Api) -> None:
     assert parse(body["secret"]) is not None
     assert body["key"]["limits"] == {
         "requests_per_minute": 5, "tokens_per_minute": None, "concurrent_calls": None,
+        "shadow_limits": False,
     }  # fmt: skip
     assert body["key"]["addresses_allowed"] == ["127.0.0.1/32"]
     assert Api(body["secret"]).get("/whoami").json()["scopes"] == ["usage:read"]
