@@ -156,7 +156,7 @@ def test_make_help_lists_every_target_in_one_line() -> None:
 
     listed = [line.split()[1] for line in result.stdout.splitlines()]
 
-    assert listed == ["up", "test", "check", "bench", "reset", "lock", "help"]
+    assert listed == ["up", "test", "check", "bench", "faults", "reset", "lock", "help"]
 
 
 def test_installing_again_does_nothing() -> None:

@@ -34,6 +34,7 @@ REASONS = {
     "tenant_not_served": "The tenant was not served any more.",
     "invalid_api_key": "The key was not accepted.",
     "approved_prompt_required": "A policy asks for an approved prompt.",
+    "invalid_prompt_use": "The request used a prompt in a way that prompts cannot be used.",
     "content_blocked": "The data boundary blocked what was in it.",
     "inspection_failed": "The content could not be inspected, and the policy lets nothing through unseen.",
     "data_handling_not_allowed_by_policy": "A policy forbids how this provider handles data.",
