@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 # A slow moment of a shared machine is no property of the code.
 hypothesis.settings.register_profile(
@@ -17,6 +18,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("shared machine")
 
 SPARE_SCHEMAS = 4
+
+
+class _OneWorkerForTheJourneys(LoadGroupScheduling):
+    """Tests go to whichever worker is free, but those of one running system all to the same.
+
+    Said here by folder: pytest-xdist 3.8 marks groups in a place where pytest 9.2 no longer looks.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if nodeid.startswith("tests/journeys/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling:
+    """How tests are dealt out to workers."""
+    return _OneWorkerForTheJourneys(config, log)
 
 
 def pytest_configure_node(node: Any) -> None:

@@ -11,7 +11,6 @@ CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.browser,
-    pytest.mark.xdist_group("newcomer"),
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no browser at {CHROMIUM}"),
 ]
 PASSPHRASE = "a long phrase of mine"

@@ -16,8 +16,7 @@ import psutil
 import pytest
 import requests
 
-# One running system for all of them, so one worker.
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("newcomer")]
+pytestmark = pytest.mark.journey
 
 
 def wait_until(true, seconds=40):
