@@ -15,7 +15,7 @@ from apps.billing.types import LineItem, LineKind
 from apps.tenancy.services import in_tenant
 from tests.api.conftest import Api
 from tests.factories import usage
-from tests.factories.keys import make_key
+from tests.factories.keys import make_key, new_address
 from tests.factories.people import PASSWORD, forget_attempts, make_member
 from tests.factories.selling import NOW, OPERATOR
 
@@ -50,7 +50,7 @@ def api(books):
 def browser(tenant, role="owner"):
     with in_tenant(tenant):
         member = make_member(f"{role}@{tenant.slug}.example", role)
-    client = Client(HTTP_HOST=f"{tenant.slug}.localhost")
+    client = Client(HTTP_HOST=f"{tenant.slug}.localhost", REMOTE_ADDR=new_address())
     assert client.post("/accounts/login/", {"login": member.email, "password": PASSWORD}).status_code == 302
     return client
 

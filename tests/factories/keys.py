@@ -1,6 +1,7 @@
 """Members, service accounts and keys of a tenant, for tests about what keys may do."""
 
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,15 @@ from tests.factories.tenants import PRICE_LIST
 from tests.planes import control_plane
 
 PASSWORD = "correct horse battery staple"
+
+
+_places = count()
+
+
+def new_address() -> str:
+    """An address that nobody has signed in from: how often one may sign in a minute is limited by address."""
+    place = next(_places)
+    return f"10.9.{place // 250}.{place % 250}"
 
 
 def make_member(role: str = "developer", *, email: str = "") -> Member:

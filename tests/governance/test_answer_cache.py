@@ -12,7 +12,7 @@ from apps.governance.types import Actor
 from apps.keys.types import KEY_SCOPES
 from apps.tenancy.services import in_tenant
 from tests.api.conftest import Api
-from tests.factories.keys import PASSWORD, make_key, make_member
+from tests.factories.keys import PASSWORD, make_key, make_member, new_address
 
 OWNER = Actor.system("tests")
 
@@ -25,7 +25,7 @@ def tenant(acme: Any) -> Iterator[Any]:
 
 def browser_of(role: str) -> Client:
     member = make_member(role)
-    client = Client(HTTP_HOST="acme.localhost")
+    client = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address())
     assert client.post("/accounts/login/", {"login": member.email, "password": PASSWORD}).status_code == 302
     return client
 

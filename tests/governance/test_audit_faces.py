@@ -17,7 +17,7 @@ from apps.governance.selectors import audit_holds
 from apps.governance.types import Actor, ActorKind
 from apps.tenancy.services import in_tenant
 from tests.api.conftest import Api
-from tests.factories.keys import PASSWORD, make_key, make_member
+from tests.factories.keys import PASSWORD, make_key, make_member, new_address
 
 ADA = Actor(kind=ActorKind.MEMBER, id="m-ada", name="Ada", address="198.51.100.7", request_id="req-1")
 BOB = Actor(kind=ActorKind.SERVICE_ACCOUNT, id="s-bob", name="Bob")
@@ -47,7 +47,7 @@ def api(tenant):
 
 def browser(role="owner"):
     member = make_member(role)
-    client = Client(HTTP_HOST="acme.localhost", raise_request_exception=False)
+    client = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address(), raise_request_exception=False)
     assert client.post("/accounts/login/", {"login": member.email, "password": PASSWORD}).status_code == 302
     return client
 

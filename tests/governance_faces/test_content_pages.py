@@ -16,11 +16,11 @@ from apps.governance.models import AuditEntry, CallContent
 from apps.governance.prompts import workflow
 from apps.identity.types import Member
 from apps.tenancy.services import in_tenant
-from tests.factories.keys import PASSWORD, make_member
+from tests.factories.keys import PASSWORD, make_member, new_address
 
 
 def browser_of(member: Member) -> Client:
-    client = Client(HTTP_HOST="acme.localhost")
+    client = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address())
     assert client.post("/accounts/login/", {"login": member.email, "password": PASSWORD}).status_code == 302
     return client
 

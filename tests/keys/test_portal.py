@@ -12,13 +12,21 @@ from apps.governance.types import Actor
 from apps.identity.types import Member
 from apps.keys import selectors, services
 from apps.keys.types import KeyPolicy, KeyState, OwnerKind
-from tests.factories.keys import PASSWORD, as_member, limit_keys, make_key, make_member, make_service_account
+from tests.factories.keys import (
+    PASSWORD,
+    as_member,
+    limit_keys,
+    make_key,
+    make_member,
+    make_service_account,
+    new_address,
+)
 
 SECRET = re.compile(r"lk_(?:live|test)_[a-z0-9]{8}_[0-9A-Za-z]{10}_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
 
 
 def browser_of(member: Member) -> Client:
-    client = Client(HTTP_HOST="acme.localhost")
+    client = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address())
     signed_in = client.post("/accounts/login/", {"login": member.email, "password": PASSWORD})
     assert signed_in.status_code == 302, signed_in.content
     return client
@@ -119,7 +127,7 @@ def test_a_viewer_sees_keys_and_changes_nothing(tenant: Any) -> None:
 
 def test_nobody_signed_in_is_sent_to_sign_in(tenant: Any) -> None:
     key = make_key().key
-    browser = Client(HTTP_HOST="acme.localhost")
+    browser = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address())
 
     for page in ("/keys/", "/keys/create/", f"/keys/{key.id}/", "/keys/service-accounts/", "/keys/rules/"):
         assert browser.get(page)["Location"].startswith("/accounts/login/")

@@ -8,7 +8,7 @@ from django.test import Client
 from apps.governance.policies.records import PolicyMode
 from apps.governance.selectors import policy_versions, standing_policy
 from apps.tenancy.services import in_tenant
-from tests.factories.keys import PASSWORD, make_key, make_member
+from tests.factories.keys import PASSWORD, make_key, make_member, new_address
 from tests.factories.policies import bound, save
 
 FORM = {"based_on": "0", "note": "", "do": "save"}
@@ -22,7 +22,7 @@ def tenant(acme):
 
 def browser(role: str = "admin") -> Client:
     member = make_member(role)
-    client = Client(HTTP_HOST="acme.localhost")
+    client = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address())
     assert client.post("/accounts/login/", {"login": member.email, "password": PASSWORD}).status_code == 302
     return client
 
@@ -141,7 +141,7 @@ def test_asking_why_shows_every_rule_and_the_answer(fresh_tenant):
         member = make_member("viewer")
         key = make_key().key
         save({"tools": {"allow": ["g"]}}, "key", key.id)
-        client = Client(HTTP_HOST=host)
+        client = Client(HTTP_HOST=host, REMOTE_ADDR=new_address())
         client.post("/accounts/login/", {"login": member.email, "password": PASSWORD})
 
     refused = client.get(f"/governance/policies/explain/?key={key.id}&model=gpt-4o&tools=f")

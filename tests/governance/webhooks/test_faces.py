@@ -11,7 +11,7 @@ from apps.governance.models import AuditEntry, WebhookDelivery, WebhookEndpoint
 from apps.governance.types import Actor
 from apps.tenancy.services import in_tenant
 from tests.api.conftest import Api
-from tests.factories.keys import PASSWORD, make_key, make_member
+from tests.factories.keys import PASSWORD, make_key, make_member, new_address
 
 SYSTEM = Actor.system("tests")
 URL = "http://localhost:9/hook"
@@ -35,7 +35,7 @@ def api_with(*scopes):
 
 def browser(role="owner"):
     member = make_member(role)
-    client = Client(HTTP_HOST="acme.localhost", raise_request_exception=False)
+    client = Client(HTTP_HOST="acme.localhost", REMOTE_ADDR=new_address(), raise_request_exception=False)
     assert client.post("/accounts/login/", {"login": member.email, "password": PASSWORD}).status_code == 302
     return client
 
